@@ -1,0 +1,28 @@
+/* cpus.h - which processors the process may use.
+ *
+ * By the affinity mask and by the cgroup's CPU quota (v2 cpu.max on the path up to the root, v1 cfs quota): a quota of
+ * 1.5 CPUs counts as 2 shards (rounded up, at least 1), never more than the mask holds.
+ *
+ * Threads  any. Source  cgroup v2 documentation ("cpu.max"), sched_getaffinity(2).
+ */
+#ifndef MIDGE_RT_CPUS_H
+#define MIDGE_RT_CPUS_H
+
+#include <stdint.h>
+
+#include "core/rt/err.h"
+
+enum { CPUS_MAX = 64 };
+
+struct cpus {
+    uint16_t id[CPUS_MAX]; /* processors in the mask, ascending, the first CPUS_MAX of them */
+    uint32_t n_mask;       /* how many of them */
+    double quota;          /* CPUs the cgroup grants; 0 = no limit */
+    uint32_t n_usable;     /* what --cores defaults to */
+};
+
+void cpus_probe(struct cpus *ret);
+/* Pin the calling thread to processor id. fail: ERR_ACCESS, ERR_INVAL */
+enum err cpus_pin(uint16_t id);
+
+#endif
