@@ -168,6 +168,21 @@ mbox_seal(struct mbox *m, uint64_t turn, int64_t stamp_ns)
     atomic_store_explicit(&m->tail, m->w_tail, memory_order_release); /* P2 */
 }
 
+void
+mbox_want_room(struct mbox *m)
+{
+    atomic_store_explicit(&m->want_room, 1, memory_order_relaxed);
+    /* R1 pairs with R2 (shard_drain): either the caller's next look sees the new head, or the consumer sees the wish. */
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+bool
+mbox_room_wanted(struct mbox *m)
+{
+    return atomic_load_explicit(&m->want_room, memory_order_relaxed) != 0 &&
+           atomic_exchange_explicit(&m->want_room, 0, memory_order_acq_rel) != 0;
+}
+
 /* Step over a pad at the reading position. Sealed bytes end on a record, so there is one behind it. */
 static inline void
 mbox_skip_pad(struct mbox *m)

@@ -76,6 +76,8 @@ struct mbox {
     _Alignas(CACHE_PAIR) _Atomic uint64_t head;
     /* P writes. P2 pairs with C2: every byte of the sealed batches is written before this tail. */
     _Alignas(CACHE_PAIR) _Atomic uint64_t tail;
+    /* 1: the producer waits for room. P sets it; C takes it back and wakes P. */
+    _Atomic uint32_t want_room;
 
     /* producer's own */
     _Alignas(CACHE_PAIR) uint64_t w_tail; /* written so far */
@@ -127,6 +129,13 @@ mbox_dirty(const struct mbox *m)
 
 /* Close the batch: all of it carries this turn and stamp. */
 void mbox_seal(struct mbox *m, uint64_t turn, int64_t stamp_ns);
+
+/* Producer: ask to be woken when the consumer has made room. Ask mbox_room again afterwards: only if it still says no may
+ * the producer sleep. */
+void mbox_want_room(struct mbox *m);
+/* Consumer, after mbox_done and a sequentially consistent fence: whether the producer waits for room. Takes the wish
+ * back: true means "wake it now". */
+bool mbox_room_wanted(struct mbox *m);
 
 /* Release what is home. Bounded by MBOX_REFS_MAX. */
 void mbox_reclaim(struct mbox *m);

@@ -151,7 +151,8 @@ shard_close(struct shard *sh)
 static bool
 shard_has_work(const struct shard *sh)
 {
-    return sh->i_ev < sh->n_evs || sh->drain_open || sh->events_held || sh->done ||
+    /* Events held back wait for room in a mailbox; whoever makes it wakes us (mbox_want_room). */
+    return (sh->i_ev < sh->n_evs && !sh->events_held) || sh->drain_open || sh->done ||
            atomic_load_explicit(&sh->set->pub[sh->id].asks, memory_order_relaxed) != 0;
 }
 
@@ -318,35 +319,59 @@ shard_drain_pick(struct shard *sh)
     return best;
 }
 
+/* Wake the peers that wait for the room that this drain made. */
+static void
+shard_drain_wake(struct shard *sh)
+{
+    if (sh->in_taken == 0)
+        return;
+    atomic_thread_fence(memory_order_seq_cst); /* R2 pairs with R1 (mbox_want_room) */
+    for (uint64_t t = sh->in_taken; t != 0; t &= t - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(t);
+        if (mbox_room_wanted(sh->in[i])) {
+            COUNT(&sh->counters, mbox_wakes, 1);
+            io_wake(sh->io, sh->set->shards[i]->io);
+        }
+    }
+    sh->in_taken = 0;
+}
+
+/* Take the records of one batch, or as many as the budget allows; true when the batch is done. */
+static bool
+shard_drain_batch(struct shard *sh)
+{
+    struct mbox *m = sh->in[sh->drain_from];
+
+    sh->in_taken |= BIT64((uint32_t)sh->drain_from);
+    do {
+        const struct mbox_rec *rec = mbox_take(m);
+        COUNT(&sh->counters, mbox_msgs_in, 1);
+        sh->work_left--;
+        sh->set->app->on_record(sh, (uint32_t)sh->drain_from, rec);
+    } while (mbox_in_batch(m) && sh->work_left > 0);
+    mbox_done(m);
+    if (mbox_in_batch(m))
+        return false;
+    sh->drain_from = -1;
+    return true;
+}
+
 bool
 shard_drain(struct shard *sh, uint32_t max_batches)
 {
-    const struct shard_app *app = sh->set->app;
-
     sh->work_left = SHARD_WORK_MAX;
     if (sh->n_shards > 1) {
         if (!sh->drain_open)
             shard_drain_begin(sh);
-        while (sh->drain_from >= 0 || (sh->drain_from = shard_drain_pick(sh)) >= 0) {
-            if (max_batches-- == 0)
-                return false;
-            struct mbox *m = sh->in[sh->drain_from];
-            do {
-                const struct mbox_rec *rec = mbox_take(m);
-                COUNT(&sh->counters, mbox_msgs_in, 1);
-                sh->work_left--;
-                app->on_record(sh, (uint32_t)sh->drain_from, rec);
-            } while (mbox_in_batch(m) && sh->work_left > 0);
-            mbox_done(m);
-            if (mbox_in_batch(m))
-                return false;
-            sh->drain_from = -1;
-            if (sh->work_left <= 0)
-                return false;
-        }
+        bool more = true;
+        while (more && (sh->drain_from >= 0 || (sh->drain_from = shard_drain_pick(sh)) >= 0))
+            more = max_batches-- > 0 && shard_drain_batch(sh) && sh->work_left > 0;
+        shard_drain_wake(sh);
+        if (!more)
+            return false;
         sh->drain_open = false;
     }
-    sh->events_held = !app->on_drained(sh);
+    sh->events_held = !sh->set->app->on_drained(sh);
     return true;
 }
 

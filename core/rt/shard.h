@@ -101,6 +101,7 @@ struct shard {
     uint64_t in_published[SHARDS_MAX]; /* the published word of shard i as last read */
     uint64_t in_left;                  /* shards that had batches not yet due at the last drain */
     uint64_t in_due;                   /* shards to look at in the drain in progress */
+    uint64_t in_taken;                 /* shards from which something was taken in the drain in progress */
     int32_t drain_from;                /* shard whose batch is being taken; -1 none */
 
     int64_t poll_max_ns;  /* how long to poll before sleeping at most; 0 = not at all */
