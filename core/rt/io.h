@@ -43,8 +43,8 @@ enum {
 };
 
 enum io_kind {
-    IO_EV_ACCEPT,  /* fd: a new connection, already non-blocking and close-on-exec. err: accepting paused by the backend
-                      (ERR_NOFILE: the backend retries by itself after a pause and does not spin)  */
+    IO_EV_ACCEPT,  /* res: the fd of a new connection, close-on-exec, for io_sock_init of any shard's io of this kind. err:
+                      accepting paused by the backend (ERR_NOFILE: it retries by itself after a pause and does not spin)  */
     IO_EV_RECV,    /* data, len, buf: bytes; or err: ERR_CLOSED at end of stream, another on failure: the last of the stream */
     IO_EV_SEND,    /* len: bytes sent (may be short), or err */
     IO_EV_CONNECT, /* err: OK when connected */
@@ -67,19 +67,19 @@ enum { IO_BUF_NONE = 0xffffffffu, IO_RECV_SLACK = 64 };
 
 /* A socket (stream or listener). Embedded; fields belong to the backend, except owner. */
 struct io_sock {
-    void *owner;   /* comes back in every event */
-    void *tx;      /* backend's: what is in flight to send */
-    uint32_t next; /* backend's: list link */
-    int32_t fd;    /* -1: none */
-    uint16_t flags;
-    uint16_t n_inflight; /* requests the kernel still holds */
-    uint32_t aux;        /* backend's */
+    void *owner;                  /* comes back in every event */
+    void *tx;                     /* backend's: what is in flight to send */
+    struct io_sock *next, *prev;  /* backend's: list links */
+    int32_t fd;                   /* -1: none */
+    uint16_t flags;               /* backend's */
+    uint16_t n_inflight;          /* backend's: requests the kernel still holds */
+    uint32_t aux, aux2;           /* backend's */
 };
 
 /* A file request. Embedded; one at a time in flight each. */
 struct io_req {
     void *owner;
-    uint64_t aux[4]; /* backend's */
+    uint64_t aux[6]; /* backend's */
 };
 
 struct io_cfg {
@@ -155,7 +155,10 @@ void io_recv_stop(struct io *io, struct io_sock *s);
  *           else the socket is broken: close it. */
 enum err io_send(struct io *io, struct io_sock *s, const struct iovec *iov, uint32_t n_iov, size_t *ret_sent);
 
-/* Stop everything and close. IO_EV_CLOSED follows, after every other event of the socket. Second call: nothing. */
+/* Stop everything and close. IO_EV_CLOSED follows, after every other event of the socket. Second call: nothing.
+ * What io_take returns from now on: a send or a connect in flight still has its one completion (ERR_CANCELED where closing
+ * cut it short), received bytes and accepted connections are dropped inside, and IO_EV_CLOSED is the last. (Events that the
+ * caller had taken before it called io_close are the caller's: their buffers must still be given back.) */
 void io_close(struct io *io, struct io_sock *s);
 
 /* File requests: one IO_EV_FILE each. Bytes and paths must stay put until then. */
