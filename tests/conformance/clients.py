@@ -1,0 +1,221 @@
+"""The client programs: where their sources are, what they need, how they are built and run.
+
+    clients.py [NAME...]      build them (all), say which are there, which skip and why
+
+Each is built in build-check/conformance/NAME from a copy of its sources, and again only when those or the
+toolchain change, so a second run needs no network. Dependencies come through the ordinary package client of
+the language, in the versions that the committed files name. A toolchain that is missing makes its tests skip;
+one that is there and cannot build makes them fail.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+OUT = os.path.join(ROOT, "build-check", "conformance")
+PYTHON = "/usr/bin/python3"  # Debian's, wherever another may stand in PATH
+FETCH_TRIES = 3              # a registry may hiccup
+STEP_S = 900                 # ends a fetch or a build that hangs
+
+
+class Missing(Exception):
+    """The toolchain is not here."""
+
+
+class BuildFailed(Exception):
+    """The toolchain is here, and the program cannot be built."""
+
+
+def need(*programs):
+    for program in programs:
+        if shutil.which(program) is None:
+            raise Missing(f"no {program} here")
+
+
+def run(cmd, cwd, tries=1, env=None):
+    for left in reversed(range(tries)):
+        done = subprocess.run(cmd, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=STEP_S,
+                              env={**os.environ, **(env or {})}, check=False)
+        if done.returncode == 0:
+            return done.stdout
+        if left == 0:
+            raise BuildFailed(f"{' '.join(cmd)} ended with {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-6000:]}")
+    raise AssertionError("unreachable")
+
+
+def version_of(*cmd):
+    done = subprocess.run(cmd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    return (done.stdout + done.stderr).strip()
+
+
+def at_least(text, wanted, what):
+    """The first x.y in text must not be older than wanted."""
+    found = re.search(r"(\d+)\.(\d+)", text)
+    if not found or (int(found.group(1)), int(found.group(2))) < wanted:
+        raise Missing(f"{what} is too old here: {text.splitlines()[0] if text else 'unknown'}")
+
+
+# Each program: toolchain() says what stands for the toolchain's version, or raises Missing; build(dir) builds in a
+# copy of the sources; command(dir) is what runs it, before FEATURE URL.
+
+
+class NatsC:
+    def toolchain(self):
+        need("gcc")
+        if not os.path.exists("/usr/include/nats/nats.h"):
+            raise Missing("no libnats-dev here")
+        with open("/usr/include/nats/version.h") as f:
+            return version_of("gcc", "--version") + f.read()
+
+    def build(self, at):
+        run(["gcc", "-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-o", "client", "client.c", "-lnats", "-lpthread"], at)
+
+    def command(self, at):
+        return [f"{at}/client"]
+
+
+class NatsPy:
+    def toolchain(self):
+        need(PYTHON)
+        if subprocess.run([PYTHON, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode:
+            raise Missing("no python3-venv here")
+        return version_of(PYTHON, "--version")
+
+    def build(self, at):
+        run([PYTHON, "-m", "venv", "venv"], at)
+        run(["venv/bin/pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", "requirements.txt"], at, FETCH_TRIES)
+
+    def command(self, at):
+        return [f"{at}/venv/bin/python", f"{at}/client.py"]
+
+
+class NatsJs:
+    def toolchain(self):
+        need("node", "npm")
+        version = version_of("node", "--version")
+        at_least(version, (18, 0), "node")
+        return version
+
+    def build(self, at):
+        run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], at, FETCH_TRIES)
+
+    def command(self, at):
+        return ["node", f"{at}/client.mjs"]
+
+
+class NatsGo:
+    # A Go that is too old would fetch a whole newer one: it skips instead.
+    ENV = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0"}
+
+    def toolchain(self):
+        need("go")
+        version = version_of("go", "env", "GOVERSION")
+        with open(f"{HERE}/nats_go/go.mod") as f:
+            wanted = re.search(r"^go (\d+)\.(\d+)", f.read(), re.MULTILINE)
+        at_least(version, (int(wanted.group(1)), int(wanted.group(2))), "go")
+        return version
+
+    def build(self, at):
+        run(["go", "mod", "download"], at, FETCH_TRIES, self.ENV)
+        run(["go", "build", "-o", "client", "."], at, env=self.ENV)
+
+    def command(self, at):
+        return [f"{at}/client"]
+
+
+class AsyncNats:
+    def toolchain(self):
+        need("cargo", "rustc")
+        version = version_of("rustc", "--version")
+        at_least(version, (1, 89), "rustc")
+        return version
+
+    def build(self, at):
+        run(["cargo", "fetch", "--quiet"], at, FETCH_TRIES)
+        run(["cargo", "build", "--quiet", "--offline"], at, env={"CARGO_TARGET_DIR": f"{at}/target"})
+
+    def command(self, at):
+        return [f"{at}/target/debug/midge-conformance"]
+
+
+class Jnats:
+    def toolchain(self):
+        need("java", "javac", "mvn")
+        version = version_of("javac", "-version")
+        found = re.search(r"\d+", version)
+        if not found or int(found.group(0)) < 11:
+            raise Missing(f"java is too old here: {version}")
+        return version
+
+    def build(self, at):
+        run(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"], at, FETCH_TRIES)
+        run(["javac", "-cp", "lib/*", "-d", "classes", "Client.java"], at)
+
+    def command(self, at):
+        # The cheapest compiler: each run lives for a second.
+        return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-cp", f"{at}/lib/*:{at}/classes", "Client"]
+
+
+CLIENTS = {"nats_c": NatsC(), "nats_py": NatsPy(), "nats_js": NatsJs(), "nats_go": NatsGo(), "async_nats": AsyncNats(),
+           "jnats": Jnats()}
+
+
+def sources_of(name):
+    """Relative paths of the sources, in order."""
+    top = os.path.join(HERE, name)
+    found = []
+    for folder, _, files in os.walk(top):
+        found += [os.path.relpath(os.path.join(folder, f), top) for f in files if not f.endswith(".pyc")]
+    return sorted(found)
+
+
+def stamp_of(name, toolchain):
+    digest = hashlib.sha256(toolchain.encode())
+    for path in sources_of(name):
+        with open(os.path.join(HERE, name, path), "rb") as f:
+            digest.update(path.encode() + b"\0" + f.read() + b"\0")
+    return digest.hexdigest()
+
+
+def prepare(name):
+    """Build the program if it is not there yet. Returns the command that runs it, before FEATURE URL."""
+    client = CLIENTS[name]
+    toolchain = client.toolchain()
+    at = os.path.join(OUT, name)
+    os.makedirs(at, exist_ok=True)
+    with open(os.path.join(OUT, f"{name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp, stamp_file = stamp_of(name, toolchain), os.path.join(at, ".built")
+        if not os.path.exists(stamp_file) or open(stamp_file).read() != stamp:
+            # What a package client or a compiler left there from before may be used again, so it stays.
+            for path in sources_of(name):
+                os.makedirs(os.path.dirname(os.path.join(at, path)), exist_ok=True)
+                shutil.copyfile(os.path.join(HERE, name, path), os.path.join(at, path))
+            client.build(at)
+            with open(stamp_file, "w") as f:
+                f.write(stamp)
+    return client.command(at)
+
+
+def main():
+    failed = 0
+    for name in sys.argv[1:] or CLIENTS:
+        try:
+            prepare(name)
+            print(f"{name}: ready", flush=True)
+        except Missing as e:
+            print(f"{name}: skips: {e}", flush=True)
+        except (BuildFailed, subprocess.TimeoutExpired) as e:
+            failed += 1
+            print(f"{name}: FAILED: {e}", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

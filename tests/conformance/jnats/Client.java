@@ -1,0 +1,363 @@
+/*
+ * The conformance features with jnats.
+ *
+ *     java Client FEATURE URL
+ *
+ * Prints OK and ends with 0, or `FAIL: why` and 1. ../README.md says what each feature asks for.
+ */
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.nats.client.Connection;
+import io.nats.client.ConnectionListener.Events;
+import io.nats.client.Dispatcher;
+import io.nats.client.JetStreamStatusException;
+import io.nats.client.Message;
+import io.nats.client.Nats;
+import io.nats.client.Options;
+import io.nats.client.Subscription;
+import io.nats.client.impl.Headers;
+import io.nats.client.impl.NatsMessage;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+public class Client {
+    static final Duration WAIT = Duration.ofSeconds(20); // ends a run that hangs; no measurement
+    static final int MAX_PAYLOAD = 1048576;
+
+    interface Feature {
+        void run(String url) throws Exception;
+    }
+
+    static void check(boolean cond, String why) {
+        if (!cond) {
+            throw new IllegalStateException(why);
+        }
+    }
+
+    static Options.Builder options(String url) {
+        return new Options.Builder().server(url);
+    }
+
+    static Connection dial(String url) throws Exception {
+        return Nats.connect(options(url).build());
+    }
+
+    static void flush(Connection nc) throws Exception {
+        nc.flush(WAIT);
+    }
+
+    static void publish(Connection nc, String subject, String text) {
+        nc.publish(subject, text.getBytes(UTF_8));
+    }
+
+    static Message expect(Subscription sub, String subject, byte[] data) throws Exception {
+        Message msg = sub.nextMessage(WAIT);
+        check(msg != null, "no message on " + subject);
+        check(msg.getSubject().equals(subject), "subject " + msg.getSubject() + ", not " + subject);
+        check(Arrays.equals(msg.getData(), data), msg.getData().length + " other bytes on " + subject);
+        return msg;
+    }
+
+    static Message expect(Subscription sub, String subject, String text) throws Exception {
+        return expect(sub, subject, text.getBytes(UTF_8));
+    }
+
+    static void await(CountDownLatch happened, String what) throws Exception {
+        check(happened.await(WAIT.toSeconds(), TimeUnit.SECONDS), what + " never happened");
+    }
+
+    static void connectFeature(String url) throws Exception {
+        Connection nc = Nats.connect(options(url).connectionName("conformance").build());
+        check(!nc.getServerInfo().getServerId().isEmpty(), "no server id");
+        check(nc.getMaxPayload() == MAX_PAYLOAD, "max_payload is " + nc.getMaxPayload());
+        check(nc.getServerInfo().isHeadersSupported(), "no headers");
+        check(nc.getServerInfo().getClientId() > 0, "no client id");
+        check(!nc.RTT().isNegative(), "no round-trip time");
+        flush(nc);
+        nc.close();
+        check(nc.getStatus() == Connection.Status.CLOSED, "not closed");
+    }
+
+    static void publishFeature(String url) throws Exception {
+        Connection a = dial(url), b = dial(url);
+        Subscription sub = a.subscribe("pub.a");
+        flush(a);
+        byte[] big = new byte[65536];
+        for (int i = 0; i < big.length; i++) {
+            big[i] = (byte) i;
+        }
+        byte[][] payloads = {new byte[0], {'x'}, Arrays.copyOf(big, 256), big};
+        for (byte[] data : payloads) {
+            b.publish("pub.a", data);
+        }
+        b.publish("pub.a", "pub.reply", "re".getBytes(UTF_8));
+        flush(b);
+        for (byte[] data : payloads) {
+            expect(sub, "pub.a", data);
+        }
+        check("pub.reply".equals(expect(sub, "pub.a", "re").getReplyTo()), "no reply subject");
+    }
+
+    static void subscribeFeature(String url) throws Exception {
+        Connection a = dial(url), b = dial(url);
+        Subscription x = a.subscribe("sub.x"), y = a.subscribe("sub.y");
+        flush(a);
+        for (int i = 0; i < 5000; i++) {
+            publish(b, "sub.x", "" + i);
+        }
+        flush(b);
+        for (int i = 0; i < 5000; i++) {
+            expect(x, "sub.x", "" + i);
+        }
+        flush(a);
+        check(x.getPendingMessageCount() == 0 && y.getPendingMessageCount() == 0, "more than was published");
+        x.unsubscribe();
+        flush(a);
+        publish(b, "sub.x", "late");
+        publish(b, "sub.y", "end");
+        flush(b);
+        expect(y, "sub.y", "end");
+        check(a.getStatistics().getInMsgs() == 5001, "a message came after UNSUB");
+    }
+
+    static void wildcards(String url) throws Exception {
+        Connection a = dial(url), b = dial(url);
+        Subscription star = a.subscribe("wild.*.c"), gt = a.subscribe("wild.>"), lit = a.subscribe("wild.a.b");
+        flush(a);
+        List<String> subjects = List.of("wild.a.b", "wild.z.c", "wild.a", "wild.a.b.c", "wild", "other.a.c");
+        for (String s : subjects) {
+            publish(b, s, s);
+        }
+        flush(b);
+        flush(a);
+        expect(star, "wild.z.c", "wild.z.c");
+        expect(lit, "wild.a.b", "wild.a.b");
+        for (String s : subjects.subList(0, 4)) {
+            expect(gt, s, s);
+        }
+        check(a.getStatistics().getInMsgs() == 6, "something did not match and arrived");
+    }
+
+    static void queue(String url) throws Exception {
+        Connection a = dial(url), b = dial(url), c = dial(url);
+        List<Subscription> members = List.of(
+                a.subscribe("q.*", "workers"), a.subscribe("q.*", "workers"), c.subscribe("q.*", "workers"));
+        Subscription plain = a.subscribe("q.*");
+        flush(a);
+        flush(c);
+        for (int i = 0; i < 300; i++) {
+            publish(b, "q.work", "" + i);
+        }
+        flush(b);
+        flush(a);
+        flush(c);
+        int[] seen = new int[300];
+        for (Subscription member : members) {
+            long n = member.getPendingMessageCount();
+            check(n > 0, "a member of the group never got a message");
+            for (; n > 0; n--) {
+                seen[Integer.parseInt(new String(member.nextMessage(WAIT).getData(), UTF_8))]++;
+            }
+        }
+        check(Arrays.stream(seen).allMatch(n -> n == 1), "not each message to exactly one member");
+        check(plain.getPendingMessageCount() == 300, "the plain subscription got " + plain.getPendingMessageCount());
+    }
+
+    /** Answer "re:" and what was asked, with one header of the question given back. */
+    static void serve(Connection nc, String subject) {
+        Dispatcher dispatcher = nc.createDispatcher(msg -> {
+            Headers back = new Headers();
+            if (msg.hasHeaders()) {
+                back.put("X-Tag-Back", msg.getHeaders().getFirst("X-Tag"));
+            }
+            String text = "re:" + new String(msg.getData(), UTF_8);
+            nc.publish(NatsMessage.builder().subject(msg.getReplyTo()).headers(back).data(text).build());
+        });
+        dispatcher.subscribe(subject);
+    }
+
+    static void request(String url) throws Exception {
+        Connection a = dial(url), b = dial(url);
+        serve(a, "svc.echo");
+        flush(a);
+        for (int i = 0; i < 50; i++) {
+            Message msg = b.request("svc.echo", ("" + i).getBytes(UTF_8), WAIT);
+            check(msg != null && new String(msg.getData(), UTF_8).equals("re:" + i), "request " + i + " got " + msg);
+        }
+    }
+
+    static void noResponders(String url) throws Exception {
+        Connection nc = Nats.connect(options(url).reportNoResponders().build());
+        try {
+            nc.request("nobody.home", "?".getBytes(UTF_8)).get(WAIT.toSeconds(), TimeUnit.SECONDS);
+        } catch (ExecutionException e) {
+            check(e.getCause() instanceof JetStreamStatusException
+                    && ((JetStreamStatusException) e.getCause()).getStatus().isNoResponders(), "not no responders: " + e);
+            return;
+        } catch (CancellationException e) {
+            throw new IllegalStateException("cancelled, not no responders", e);
+        }
+        throw new IllegalStateException("somebody answered");
+    }
+
+    static void headers(String url) throws Exception {
+        Connection a = dial(url), b = dial(url);
+        Subscription sub = a.subscribe("hdr.a");
+        serve(a, "hdr.svc");
+        flush(a);
+        Headers h = new Headers().put("X-One", "1").add("X-Two", "a", "b c");
+        b.publish(NatsMessage.builder().subject("hdr.a").headers(h).data("body").build());
+        flush(b);
+        Headers got = expect(sub, "hdr.a", "body").getHeaders();
+        check("1".equals(got.getFirst("X-One")), "X-One is " + got.get("X-One"));
+        check(List.of("a", "b c").equals(got.get("X-Two")), "X-Two is " + got.get("X-Two"));
+        Headers tag = new Headers().put("X-Tag", "t1");
+        Message back = b.request(NatsMessage.builder().subject("hdr.svc").headers(tag).data("q").build(), WAIT);
+        check(back != null && "t1".equals(back.getHeaders().getFirst("X-Tag-Back")), "the answer is " + back);
+    }
+
+    static void drain(String url) throws Exception {
+        CountDownLatch closed = new CountDownLatch(1);
+        AtomicInteger handled = new AtomicInteger();
+        Connection a = Nats.connect(options(url).connectionListener((nc, event) -> {
+            if (event == Events.CLOSED) {
+                closed.countDown();
+            }
+        }).build());
+        Connection b = dial(url);
+        a.createDispatcher(msg -> handled.incrementAndGet()).subscribe("drain.x");
+        flush(a);
+        for (int i = 0; i < 100; i++) {
+            publish(b, "drain.x", "" + i);
+        }
+        flush(b);
+        check(a.drain(WAIT).get(WAIT.toSeconds(), TimeUnit.SECONDS), "the drain did not finish");
+        await(closed, "the close after the drain");
+        publish(b, "drain.x", "late");
+        flush(b);
+        check(handled.get() == 100, handled.get() + " messages were handled");
+    }
+
+    static void reconnect(String url) throws Exception {
+        CountDownLatch back = new CountDownLatch(1);
+        Connection a = Nats.connect(options(url).maxReconnects(-1).reconnectWait(Duration.ofMillis(20))
+                .reconnectJitter(Duration.ofMillis(1)).connectionListener((nc, event) -> {
+                    if (event == Events.RESUBSCRIBED) {
+                        back.countDown();
+                    }
+                }).build());
+        Subscription sub = a.subscribe("again.*");
+        flush(a);
+        System.out.println("READY");
+        await(back, "the reconnect");
+        flush(a);
+        Connection b = dial(url);
+        publish(b, "again.b", "from b");
+        flush(b);
+        expect(sub, "again.b", "from b");
+        publish(a, "again.a", "from a");
+        expect(sub, "again.a", "from a");
+    }
+
+    static void noEcho(String url) throws Exception {
+        Connection a = Nats.connect(options(url).noEcho().build()), b = dial(url);
+        Subscription own = a.subscribe("echo.x"), other = b.subscribe("echo.x");
+        flush(a);
+        flush(b);
+        publish(a, "echo.x", "from a");
+        flush(a);
+        publish(b, "echo.x", "from b");
+        flush(b);
+        expect(own, "echo.x", "from b");
+        expect(other, "echo.x", "from a");
+        expect(other, "echo.x", "from b");
+        flush(a);
+        check(a.getStatistics().getInMsgs() == 1, "it heard itself");
+    }
+
+    static void maxPayload(String url) throws Exception {
+        Connection a = dial(url), b = dial(url);
+        Subscription sub = a.subscribe("big.x");
+        flush(a);
+        byte[] big = new byte[MAX_PAYLOAD + 1];
+        Arrays.fill(big, (byte) 'z');
+        boolean refused = false;
+        try {
+            b.publish("big.x", big);
+        } catch (IllegalArgumentException e) {
+            refused = e.getMessage().contains("payload");
+        }
+        check(refused, "a payload that is too large was taken");
+        big = Arrays.copyOf(big, MAX_PAYLOAD);
+        b.publish("big.x", big);
+        flush(b);
+        expect(sub, "big.x", big);
+
+        // Without the check of its own, the client sends it, and the server must end the connection with its error.
+        CountDownLatch told = new CountDownLatch(1);
+        Connection c = Nats.connect(options(url).clientSideLimitChecks(false).noReconnect()
+                .errorListener(new io.nats.client.ErrorListener() {
+                    @Override
+                    public void errorOccurred(Connection nc, String error) {
+                        if (error.toLowerCase().contains("maximum payload violation")) {
+                            told.countDown();
+                        }
+                    }
+                }).build());
+        c.publish("big.x", new byte[MAX_PAYLOAD + 1]);
+        await(told, "the server's error");
+    }
+
+    static void autoUnsub(String url) throws Exception {
+        Connection a = dial(url), b = dial(url);
+        Subscription sub = a.subscribe("auto.x"), end = a.subscribe("auto.end");
+        sub.unsubscribe(5);
+        flush(a);
+        for (int i = 0; i < 10; i++) {
+            publish(b, "auto.x", "" + i);
+        }
+        publish(b, "auto.end", "end");
+        flush(b);
+        expect(end, "auto.end", "end");
+        for (int i = 0; i < 5; i++) {
+            expect(sub, "auto.x", "" + i);
+        }
+        // The library stops by itself after five: what came over the wire tells whether the server did.
+        check(a.getStatistics().getInMsgs() == 6, "the server sent " + a.getStatistics().getInMsgs() + " messages, not 6");
+    }
+
+    public static void main(String[] args) {
+        Map<String, Feature> features = new HashMap<>();
+        features.put("connect", Client::connectFeature);
+        features.put("publish", Client::publishFeature);
+        features.put("subscribe", Client::subscribeFeature);
+        features.put("wildcards", Client::wildcards);
+        features.put("queue", Client::queue);
+        features.put("request", Client::request);
+        features.put("no_responders", Client::noResponders);
+        features.put("headers", Client::headers);
+        features.put("drain", Client::drain);
+        features.put("reconnect", Client::reconnect);
+        features.put("no_echo", Client::noEcho);
+        features.put("max_payload", Client::maxPayload);
+        features.put("auto_unsub", Client::autoUnsub);
+        try {
+            features.get(args[0]).run(args[1]);
+        } catch (Exception e) {
+            System.out.println("FAIL: " + e);
+            e.printStackTrace();
+            System.exit(1);
+        }
+        System.out.println("OK");
+        System.exit(0);
+    }
+}

@@ -1,0 +1,252 @@
+"""client.py - the conformance features with nats-py.
+
+    client.py FEATURE URL
+
+Prints OK and ends with 0, or `FAIL: why` and 1. ../README.md says what each feature asks for.
+"""
+
+import asyncio
+import sys
+
+import nats
+from nats import errors
+
+WAIT_S = 20  # ends a run that hangs; no measurement
+MAX_PAYLOAD = 1048576
+
+
+def check(cond, why):
+    if not cond:
+        raise AssertionError(why)
+
+
+async def expect(sub, subject, data):
+    msg = await sub.next_msg(timeout=WAIT_S)
+    check(msg.subject == subject, f"subject {msg.subject}, not {subject}")
+    check(msg.data == data, f"{msg.data[:40]!r} on {subject}, not {data[:40]!r}")
+    return msg
+
+
+async def connect(url):
+    nc = await nats.connect(url, name="conformance")
+    check(nc.connected_url is not None and nc.client_id > 0, "no client id")
+    check(nc.max_payload == MAX_PAYLOAD, f"max_payload is {nc.max_payload}")
+    check(nc._server_info["headers"] is True and nc._server_info["server_id"], "no headers, or no server id")
+    check(await nc.rtt() > 0, "no round-trip time")
+    await nc.flush(timeout=WAIT_S)
+    await nc.close()
+    check(nc.is_closed, "not closed")
+
+
+async def publish(url):
+    a, b = await nats.connect(url), await nats.connect(url)
+    sub = await a.subscribe("pub.a")
+    await a.flush()
+    big = bytes(range(256)) * 256
+    for data in (b"", b"x", big[:256], big):
+        await b.publish("pub.a", data)
+    await b.publish("pub.a", b"re", reply="pub.reply")
+    await b.flush()
+    for data in (b"", b"x", big[:256], big):
+        await expect(sub, "pub.a", data)
+    msg = await expect(sub, "pub.a", b"re")
+    check(msg.reply == "pub.reply", f"reply is {msg.reply!r}")
+
+
+async def subscribe(url):
+    a, b = await nats.connect(url), await nats.connect(url)
+    x, y = await a.subscribe("sub.x"), await a.subscribe("sub.y")
+    await a.flush()
+    for i in range(5000):
+        await b.publish("sub.x", b"%d" % i)
+    await b.flush()
+    for i in range(5000):
+        await expect(x, "sub.x", b"%d" % i)
+    await a.flush()
+    check(x.pending_msgs == 0 and y.pending_msgs == 0, "more than was published")
+    await x.unsubscribe()
+    await a.flush()
+    n_in = a.stats["in_msgs"]
+    await b.publish("sub.x", b"late")
+    await b.publish("sub.y", b"end")
+    await b.flush()
+    await expect(y, "sub.y", b"end")
+    check(a.stats["in_msgs"] == n_in + 1, "a message came after UNSUB")
+
+
+async def wildcards(url):
+    a, b = await nats.connect(url), await nats.connect(url)
+    star, gt, lit = [await a.subscribe(s) for s in ("wild.*.c", "wild.>", "wild.a.b")]
+    await a.flush()
+    subjects = ["wild.a.b", "wild.z.c", "wild.a", "wild.a.b.c", "wild", "other.a.c"]
+    for s in subjects:
+        await b.publish(s, s.encode())
+    await b.flush()
+    await a.flush()
+    await expect(star, "wild.z.c", b"wild.z.c")
+    await expect(lit, "wild.a.b", b"wild.a.b")
+    for s in subjects[:4]:
+        await expect(gt, s, s.encode())
+    check(star.pending_msgs + gt.pending_msgs + lit.pending_msgs == 0, "something did not match and arrived")
+
+
+async def queue(url):
+    a, b, c = [await nats.connect(url) for _ in range(3)]
+    members = [await nc.subscribe("q.*", queue="workers") for nc in (a, a, c)]
+    plain = await a.subscribe("q.*")
+    await a.flush()
+    await c.flush()
+    for i in range(300):
+        await b.publish("q.work", b"%d" % i)
+    for nc in (b, a, c):
+        await nc.flush()
+    got = []
+    for i, member in enumerate(members):
+        check(member.pending_msgs > 0, f"member {i} of the group never got a message")
+        got += [int((await member.next_msg(timeout=WAIT_S)).data) for _ in range(member.pending_msgs)]
+    check(sorted(got) == list(range(300)), "not each message to exactly one member")
+    check(plain.pending_msgs == 300, f"the plain subscription got {plain.pending_msgs}")
+
+
+async def answer(msg):
+    """Answer "re:" and what was asked, with one header of the question given back."""
+    headers = {"X-Tag-Back": msg.headers["X-Tag"]} if msg.headers else None
+    await msg._client.publish(msg.reply, b"re:" + msg.data, headers=headers)
+
+
+async def request(url):
+    a, b = await nats.connect(url), await nats.connect(url)
+    await a.subscribe("svc.echo", cb=answer)
+    await a.flush()
+    for i in range(50):
+        msg = await b.request("svc.echo", b"%d" % i, timeout=WAIT_S)
+        check(msg.data == b"re:%d" % i, f"request {i} got {msg.data!r}")
+
+
+async def no_responders(url):
+    nc = await nats.connect(url)
+    try:
+        await nc.request("nobody.home", b"?", timeout=WAIT_S)
+    except errors.NoRespondersError:
+        return
+    raise AssertionError("somebody answered")
+
+
+async def headers(url):
+    a, b = await nats.connect(url), await nats.connect(url)
+    sub = await a.subscribe("hdr.a")
+    await a.subscribe("hdr.svc", cb=answer)
+    await a.flush()
+    # nats-py sends one value for each name; two values of one name are the business of the other clients.
+    await b.publish("hdr.a", b"body", headers={"X-One": "1", "X-Two": "b c"})
+    msg = await expect(sub, "hdr.a", b"body")
+    check(msg.headers == {"X-One": "1", "X-Two": "b c"}, f"headers are {msg.headers}")
+    msg = await b.request("hdr.svc", b"q", timeout=WAIT_S, headers={"X-Tag": "t1"})
+    check(msg.headers == {"X-Tag-Back": "t1"}, f"the answer's headers are {msg.headers}")
+
+
+async def drain(url):
+    closed, handled = asyncio.Event(), []
+
+    async def on_closed():
+        closed.set()
+
+    async def on_msg(msg):
+        handled.append(msg.data)
+
+    a, b = await nats.connect(url, closed_cb=on_closed), await nats.connect(url)
+    await a.subscribe("drain.x", cb=on_msg)
+    await a.flush()
+    for i in range(100):
+        await b.publish("drain.x", b"%d" % i)
+    await b.flush()
+    await a.drain()
+    await asyncio.wait_for(closed.wait(), WAIT_S)
+    await b.publish("drain.x", b"late")
+    await b.flush()
+    check(handled == [b"%d" % i for i in range(100)], f"{len(handled)} messages were handled")
+
+
+async def reconnect(url):
+    back = asyncio.Event()
+
+    async def on_back():
+        back.set()
+
+    async def on_error(_):
+        pass  # refused connections, while the server is away
+
+    a = await nats.connect(url, reconnected_cb=on_back, error_cb=on_error, reconnect_time_wait=0.02, max_reconnect_attempts=10000)
+    sub = await a.subscribe("again.*")
+    await a.flush()
+    print("READY", flush=True)
+    await asyncio.wait_for(back.wait(), WAIT_S)
+    await a.flush()
+    b = await nats.connect(url)
+    await b.publish("again.b", b"from b")
+    await b.flush()
+    await expect(sub, "again.b", b"from b")
+    await a.publish("again.a", b"from a")
+    await expect(sub, "again.a", b"from a")
+
+
+async def no_echo(url):
+    a, b = await nats.connect(url, no_echo=True), await nats.connect(url)
+    own, other = await a.subscribe("echo.x"), await b.subscribe("echo.x")
+    await a.flush()
+    await b.flush()
+    await a.publish("echo.x", b"from a")
+    await a.flush()
+    await b.publish("echo.x", b"from b")
+    await b.flush()
+    await expect(own, "echo.x", b"from b")
+    await expect(other, "echo.x", b"from a")
+    await expect(other, "echo.x", b"from b")
+    await a.flush()
+    check(own.pending_msgs == 0, "it heard itself")
+
+
+async def max_payload(url):
+    a, b = await nats.connect(url), await nats.connect(url)
+    sub = await a.subscribe("big.x")
+    await a.flush()
+    try:
+        await b.publish("big.x", b"z" * (MAX_PAYLOAD + 1))
+        raise AssertionError("a payload that is too large was taken")
+    except errors.MaxPayloadError:
+        pass
+    await b.publish("big.x", b"z" * MAX_PAYLOAD)
+    await b.flush(timeout=WAIT_S)
+    await expect(sub, "big.x", b"z" * MAX_PAYLOAD)
+
+
+async def auto_unsub(url):
+    a, b = await nats.connect(url), await nats.connect(url)
+    sub, end = await a.subscribe("auto.x"), await a.subscribe("auto.end")
+    await sub.unsubscribe(limit=5)
+    await a.flush()
+    for i in range(10):
+        await b.publish("auto.x", b"%d" % i)
+    await b.publish("auto.end", b"end")
+    await b.flush()
+    await expect(end, "auto.end", b"end")
+    for i in range(5):
+        await expect(sub, "auto.x", b"%d" % i)
+    # The library stops by itself after five: what came over the wire tells whether the server did.
+    check(a.stats["in_msgs"] == 6, f"the server sent {a.stats['in_msgs']} messages, not 5 and the end")
+
+
+FEATURES = {f.__name__: f for f in (connect, publish, subscribe, wildcards, queue, request, no_responders, headers, drain,
+                                    reconnect, no_echo, max_payload, auto_unsub)}
+
+
+def main():
+    try:
+        asyncio.run(asyncio.wait_for(FEATURES[sys.argv[1]](sys.argv[2]), 2 * WAIT_S))
+    except Exception as e:  # whatever it was, the test shows it
+        print(f"FAIL: {type(e).__name__}: {e}")
+        sys.exit(1)
+    print("OK")
+
+
+main()
