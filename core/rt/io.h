@@ -133,6 +133,8 @@ void io_wake_any(struct io *peer);
 
 /* Adopt fd (an accepted connection). Sets TCP_NODELAY for TCP. fd belongs to the socket from now on. */
 void io_sock_init(struct io *io, struct io_sock *s, int fd, void *owner);
+/* Close an accepted connection that nobody adopts. */
+void io_fd_drop(struct io *io, int fd);
 /* Bind and listen. port 0: any; *ret_port says which. Retries an address in use for up to `retry_ms`
  * (a killed predecessor's ring may still hold it). Blocks meanwhile: for start-up only.
  *   fail  ERR_ADDRINUSE, ERR_ADDR, ERR_ACCESS, ERR_NOFILE */
@@ -144,14 +146,16 @@ void io_accept_stop(struct io *io, struct io_sock *s);
 enum err io_connect(struct io *io, struct io_sock *s, const struct sockaddr *addr, socklen_t addr_len, void *owner);
 
 /* IO_EV_RECV for all that arrives, until stopped, end of stream or failure. Running out of receive buffers is
- * handled inside: the socket is starved until one comes back. Start while started is nothing. */
+ * handled inside: the socket is starved until one comes back. Start while started is nothing; a connecting socket may
+ * start after its IO_EV_CONNECT. */
 void io_recv_start(struct io *io, struct io_sock *s);
 /* No more receiving. What the kernel had delivered already may still come out of io_take. */
 void io_recv_stop(struct io *io, struct io_sock *s);
 
 /* Send n_iov pieces, in order. At most one send is in flight per socket.
- *   returns OK: *ret_sent bytes went out at once (may be short), no event follows;
- *           ERR_PENDING: IO_EV_SEND follows, and bytes (not iov) must stay put until then;
+ *   returns OK: *ret_sent bytes went out at once (may be short, never 0), no event follows;
+ *           ERR_PENDING: IO_EV_SEND follows, and bytes (not iov) must stay put until then; a backend may try the first
+ *           pieces only, so a short count is no sign of a full socket;
  *           else the socket is broken: close it. */
 enum err io_send(struct io *io, struct io_sock *s, const struct iovec *iov, uint32_t n_iov, size_t *ret_sent);
 

@@ -46,6 +46,8 @@ struct io_ops {
     void (*file_sync)(struct io *io, struct io_req *r, int fd, bool data_only);
     void (*file_rename)(struct io *io, struct io_req *r, const char *from, const char *to);
     void (*file_close)(struct io *io, struct io_req *r, int fd);
+
+    void (*fd_drop)(struct io *io, int fd); /* NULL: close(2) */
 };
 
 /* The part every backend starts with. */
@@ -61,6 +63,20 @@ struct io {
 enum err io_uring_new(const struct io_cfg *cfg, struct io **ret_io);
 enum err io_epoll_new(const struct io_cfg *cfg, struct io **ret_io);
 __attribute__((weak)) enum err io_sim_new(const struct io_cfg *cfg, struct io **ret_io);
+
+/* What tests and the micro-benchmark may set by hand; production takes the defaults (io_uring.c says what they are and why).
+ * 0 = default. */
+struct io_uring_tune {
+    uint32_t n_cqes;
+    uint32_t recv_buf_len;     /* with io_cfg.recv_bufs_bytes gives their number */
+    uint32_t recv_limit_bytes; /* one socket receives at most this between two turns */
+    bool no_inc;               /* as on kernels before 6.17: fixed buffers, no limit */
+    bool no_defer;             /* as on kernels before 6.1: completions run whenever the kernel likes */
+    bool no_msg_ring;          /* wake by eventfd only */
+    uint8_t send_mode;         /* enum io_send_mode */
+};
+enum io_send_mode { IO_SEND_DEFAULT, IO_SEND_INLINE, IO_SEND_QUEUED };
+enum err io_uring_new_tuned(const struct io_cfg *cfg, const struct io_uring_tune *tune, struct io **ret_io);
 
 /* Counters have one writer and relaxed readers: a plain add that a reader never sees torn. */
 #define IO_STAT_ADD(io, field, n) __atomic_store_n(&(io)->stats.field, (io)->stats.field + (uint64_t)(n), __ATOMIC_RELAXED)
