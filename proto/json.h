@@ -31,7 +31,7 @@
 
 enum {
     JSON_DEPTH_MAX = 32,
-    JSON_SIZE_MAX = 64 * 1024 * 1024, /* above this a text is refused whatever the caller's limit (offsets are 32 bits) */
+    JSON_SIZE_MAX = 64 * 1024 * 1024, /* no caller's limit is larger: offsets and counts are 32 bits */
 };
 
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT, JSON_TYPE_N };
@@ -55,8 +55,9 @@ struct json; /* a document */
 
 /* Why a text was refused. */
 struct json_why {
-    const char *what; /* for the log; a constant, quotes nothing */
-    uint32_t    off;  /* byte offset */
+    const char *what;  /* for the log; a constant, quotes nothing */
+    const char *field; /* the field of the wrong type; NULL: none */
+    uint32_t    off;   /* byte offset, of a syntax error */
 };
 
 /* Parse text, whose size may be size_max (<= JSON_SIZE_MAX) at most.
@@ -90,14 +91,15 @@ json_next(const struct json_node *v)
     return v + v->skip;
 }
 
-/* The last member of the object that matches name (lower-case ASCII), in any letter case; NULL if none, or if obj is no object. */
+/* The member of the object that name (lower-case ASCII) stands for: the last one that matches in any letter case and is not
+ * null (a null if all are); NULL if none matches, or if obj is no object. */
 const struct json_node *json_get(const struct json_node *obj, const char *name);
 
 /* Is key this name (lower-case ASCII), in any letter case? */
 bool json_key_is(const struct json_str *key, const char *name);
 
-/* v as a value of that type. NULL in the text: OK, and *io stays. Wrong type: ERR_INVAL. Out of [min, max]: ERR_RANGE.
- * A number that is no integer: ERR_INVAL. *io is written on success only. json_to_str gives a view until json_free. */
+/* v as a value of that type. null: OK, and *io stays. Wrong type, or a number that is no integer: ERR_INVAL. Out of
+ * [min, max]: ERR_RANGE. *io is written on success only. json_to_str gives a view until json_free. */
 enum err json_to_bool(const struct json_node *v, bool *io);
 enum err json_to_i64(const struct json_node *v, int64_t min, int64_t max, int64_t *io);
 enum err json_to_u64(const struct json_node *v, uint64_t max, uint64_t *io);
@@ -109,11 +111,11 @@ enum json_kind {
     JSON_K_I64,    /* int64_t         */
     JSON_K_U64,    /* uint64_t        */
     JSON_K_STR,    /* struct json_str */
-    JSON_K_OBJECT, /* checked to be an object or null; if `off` is not JSON_NO_OFF, a const struct json_node * */
-    JSON_K_ARRAY,  /* the same, an array                                                                       */
+    JSON_K_OBJECT, /* const struct json_node *, of an object */
+    JSON_K_ARRAY,  /* const struct json_node *, of an array  */
 };
 
-#define JSON_NO_OFF SIZE_MAX
+#define JSON_NO_OFF SIZE_MAX /* for json_field.off: the value is checked, and not stored */
 
 struct json_field {
     const char    *name; /* lower-case ASCII */

@@ -8,8 +8,8 @@
  *
  *     n = 0;
  *     while ((v = nats_parse(buf + n, len - n, &lim, &op, &bad)) == NATS_OP) { handle(&op); n += op.n_bytes; }
- *     NATS_MORE: keep the rest; do not call again before op.n_bytes of it are there (op.exact: exactly that many
- *                will make the operation: allocate them, and copy what comes behind)
+ *     NATS_MORE: keep the rest; do not call again before op.n_bytes of it are there, then with nats_parse_more (op.exact:
+ *                exactly that many will make the operation: allocate them, and copy what comes behind)
  *     NATS_BAD:  log bad, send nats_err_line(bad.err) unless that is NATS_ERR_NONE, close with bad.closed
  *
  * What is judged here is syntax and the two sizes (control line, payload). Subjects, permissions, whether CONNECT
@@ -36,7 +36,7 @@
 #include "proto/nats_text.h"
 
 enum nats_verdict {
-    NATS_MORE, /* no whole operation yet; ret_op->n_bytes and ->exact are set, nothing else */
+    NATS_MORE, /* no whole operation yet: ret_op->n_bytes, n_seen and exact are set         */
     NATS_OP,   /* *ret_op is one operation                                                  */
     NATS_BAD,  /* the peer broke the protocol: *ret_bad                                     */
 };
@@ -74,6 +74,7 @@ struct nats_limits {
 /* One operation. Only n_bytes, kind and the fields of that kind are written. Lengths are of the views beside them. */
 struct nats_op {
     size_t n_bytes; /* OP: bytes of this operation, all consumed. MORE: at least this many (> len) are needed */
+    size_t n_seen;  /* MORE: what nats_parse_more wants to know */
 
     /* PUB, HPUB, SUB */
     const uint8_t *subject;
@@ -103,7 +104,7 @@ struct nats_op {
     uint32_t args_len;
     uint32_t max;             /* UNSUB: 0 = now (also where it was 0 or not a number) */
     uint8_t  size_text_len;
-    uint8_t  hdr_text_len;    /* PUB: 0 */
+    uint8_t  hdr_text_len;    /* HPUB */
     uint8_t  kind;            /* enum nats_kind */
     bool     exact;           /* MORE: n_bytes is the length of the operation: its control line is complete */
 };
@@ -127,8 +128,8 @@ struct nats_bad {
 enum nats_verdict nats_parse(const uint8_t *buf, size_t len, const struct nats_limits *lim, struct nats_op *ret_op,
     struct nats_bad *ret_bad);
 
-/* The same answer, for a caller that already had NATS_MORE for the first n_seen bytes of buf: a long control line that
- * comes in drops is searched for its end once, not once a drop. n_seen <= len; the limits are those of the first call. */
+/* The same answer, for a caller that had NATS_MORE for less of the same bytes: n_seen is what ret_op->n_seen was then. A
+ * long control line that comes in drops is thus searched for its end once, not once a drop. */
 enum nats_verdict nats_parse_more(const uint8_t *buf, size_t len, size_t n_seen, const struct nats_limits *lim,
     struct nats_op *ret_op, struct nats_bad *ret_bad);
 

@@ -37,17 +37,18 @@ void nats_connect_init(struct nats_connect *c);
 /* Wipe and release; c is as after init. Any number of times. */
 void nats_connect_fini(struct nats_connect *c);
 
-/* Wipe what only authentication needs (pass, auth_token, sig, proxy_sig, jwt): these are {"", 0} afterwards. */
+/* Wipe what only authentication needs (pass, auth_token, sig, proxy_sig, jwt): these are {"", 0} afterwards. A repeated
+ * CONNECT that leaves them out then brings none. */
 void nats_connect_wipe_secrets(struct nats_connect *c);
 
 /* Decode the arguments of a CONNECT (op->args; the control line limit has bounded them) over *c.
  *   fail  ERR_SYNTAX (no JSON, or bytes behind it), ERR_INVAL, ERR_RANGE (a value of the wrong type or size), ERR_LIMIT
- *         (too deep), ERR_NOMEM. *c is then what it was, and *ret_why (never NULL) says what for the log, without
- *         quoting the peer. All but ERR_NOMEM: close without -ERR, NATS_CLOSED_PROTOCOL_VIOLATION. */
+ *         (too deep), ERR_NOMEM. *c is then what it was, and *ret_why says why for the log, without quoting the
+ *         peer. All but ERR_NOMEM: close without -ERR, NATS_CLOSED_PROTOCOL_VIOLATION. */
 enum err nats_connect_decode(struct nats_connect *c, const uint8_t *args, size_t len, struct json_why *ret_why);
 
-/* The arguments of a CONNECT for a trace or a log: known keys only, secrets as "[REDACTED]", strings cut and escaped;
- * "[REDACTED]" alone for what is no JSON object. At most cap - 1 bytes, NUL-terminated; returns their number. */
+/* The arguments of a CONNECT for a trace or a log: the known keys in the order of the text, secrets as "[REDACTED]", strings
+ * escaped. [REDACTED] alone for what could not be decoded. Cut to cap - 1 bytes, NUL-terminated; returns their number. */
 size_t nats_connect_redact(const uint8_t *args, size_t len, char *buf, size_t cap);
 
 #endif

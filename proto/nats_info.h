@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "core/rt/err.h"
+#include "proto/json.h"
 
 /* What all connections of a listener share. Strings are never NULL where they are always sent; NULL or "" elsewhere
  * leaves the field out. */
@@ -71,5 +72,9 @@ enum err nats_info_prepare(const struct nats_info_server *s, char *buf, size_t c
 
 /* The whole line "INFO {...} \r\n" into buf. Returns its bytes, 0 if it does not fit. */
 size_t nats_info_encode(const struct nats_info_template *t, const struct nats_info_conn *c, char *buf, size_t cap);
+
+/* An INFO that a client sent: it is ignored, but closes the connection without a word where it cannot be decoded.
+ *   fail  ERR_SYNTAX, ERR_INVAL, ERR_RANGE, ERR_LIMIT, ERR_NOMEM, as nats_connect_decode */
+enum err nats_info_check(const uint8_t *args, size_t len, struct json_why *ret_why);
 
 #endif

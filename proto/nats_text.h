@@ -138,6 +138,10 @@ size_t nats_perm_text(enum nats_perm kind, struct nats_view subject, struct nats
 /* Go's %q of n bytes into buf, cut at cap (never inside an escape); not terminated. Returns the bytes written. */
 size_t nats_quote(const uint8_t *ptr, size_t n, char *buf, size_t cap);
 
+/* The same at a write position. */
+struct out;
+void nats_quote_out(struct out *o, const uint8_t *ptr, size_t n);
+
 /* What the log says about a parser's BAD. */
 enum nats_log {
     NATS_LOG_NONE,
