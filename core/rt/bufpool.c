@@ -15,7 +15,8 @@ enum {
     BUFPOOL_REGION_LEN = 4 << 20,
     BUFPOOL_UNIT_MIN_LEN = 4096, /* what the system can take back */
     BUFPOOL_UNITS_MAX = BUFPOOL_REGION_LEN / BUFPOOL_UNIT_MIN_LEN,
-    BUFPOOL_RECLAIM_CALLS = 256 /* system calls one take makes at most to stay below the limit */
+    BUFPOOL_STEP_LEN = 512 << 10, /* so much is given back to the system by one call, about: 50 us and more on a virtual machine */
+    BUFPOOL_RECLAIM_CALLS = 256   /* system calls one take makes at most to stay below the limit */
 };
 
 _Static_assert((int)BUFPOOL_MAX_CLASS_LEN == 1 << 20, "the classes end at 1 MiB");
@@ -40,8 +41,9 @@ struct bufpool_region {
     struct bufpool *pool;
     struct list link; /* pool->regions */
     uint32_t cls, unit_shift;
-    uint32_t i_fresh, n_units; /* units from i_fresh on are FRESH; there are n_units, those under the notes included */
-    uint32_t n_busy, n_idle, n_cold;
+    uint32_t i_first, i_fresh, n_units; /* units from i_fresh on are FRESH, those below i_first are under the notes */
+    uint32_t n_busy, n_cold;            /* the others are idle */
+    bool huge;                          /* the system may back it with huge pages */
     struct bufpool_unit units[];
 };
 
@@ -50,14 +52,15 @@ struct bufpool_class {
     struct bufpool_region *fresh;            /* the one region with FRESH units; NULL: none */
     uint32_t unit_shift;
     uint8_t all_free;     /* a unit's `free` when none of its buffers is taken */
-    uint32_t n_busy, n_idle;
-    uint32_t n_keep_min;  /* so many idle units stay */
+    uint32_t n_busy, n_backed; /* units with memory behind them: the busy ones and the idle ones */
+    uint32_t n_keep_min;       /* so many of them stay */
+    uint32_t n_regions;
     uint32_t n_peaks[BUFPOOL_KEEP_INTERVALS + 1]; /* most busy units: [0] in this interval, then interval by interval */
 };
 
 struct bufpool_big {
-    void *buf;
-    uint32_t cap;
+    uint8_t *buf;
+    uint32_t cap, left; /* left < cap: on its way back to the system, from the end */
 };
 
 /* Owner: the shard. */
@@ -160,7 +163,7 @@ bufpool_free(struct bufpool *bp)
     ASSERT(bp->used_bytes == 0);
     while (bp->n_bigs > 0) {
         struct bufpool_big *b = &bp->bigs[--bp->n_bigs];
-        bufpool_unmap(bp, b->buf, b->cap);
+        bufpool_unmap(bp, b->buf, b->left);
     }
     while (!list_empty(&bp->regions)) {
         struct bufpool_region *r = CONTAINER_OF(bp->regions.next, struct bufpool_region, link);
@@ -173,61 +176,102 @@ bufpool_free(struct bufpool *bp)
 
 /* ---- giving memory back to the system ---- */
 
+static uint32_t
+bufpool_region_n_idle(const struct bufpool_region *r)
+{
+    return r->i_fresh - r->i_first - r->n_busy - r->n_cold;
+}
+
+static uint32_t
+bufpool_n_idle(const struct bufpool_class *c)
+{
+    return c->n_backed - c->n_busy;
+}
+
 /* Unmap a region without busy units. */
 static void
 bufpool_drop_region(struct bufpool *bp, struct bufpool_class *c, struct bufpool_region *r)
 {
     ASSERT(r->n_busy == 0);
-    for (uint32_t i = 0; i < r->i_fresh; i++) {
-        if (r->units[i].state != UNIT_FRESH) /* those under the notes are */
-            list_remove(&r->units[i].link);
-    }
-    c->n_idle -= r->n_idle;
-    bp->backed_bytes -= r->n_idle * bufpool_unit_len(c);
+    uint32_t n_idle = bufpool_region_n_idle(r);
+    for (uint32_t i = r->i_first; i < r->i_fresh; i++)
+        list_remove(&r->units[i].link);
+    c->n_backed -= n_idle;
+    c->n_regions--;
+    bp->backed_bytes -= n_idle * bufpool_unit_len(c);
     if (c->fresh == r)
         c->fresh = NULL;
     list_remove(&r->link);
     bufpool_unmap(bp, r, BUFPOOL_REGION_LEN);
 }
 
-/* Release the unit that was idle longest; with its whole region where that is all idle, too, and n_max units allow it.
+/* Give the memory behind the idle units first .. first + n - 1 of region r back to the system. */
+static void
+bufpool_cool(struct bufpool *bp, struct bufpool_class *c, struct bufpool_region *r, uint32_t first, uint32_t n)
+{
+    if (r->huge) {
+        /* Else the system would sooner or later merge what is left into huge pages again, holes included. */
+        (void)madvise(r, BUFPOOL_REGION_LEN, MADV_NOHUGEPAGE); /* a wish: the kernel may not know huge pages */
+        bp->n_sys++;
+        r->huge = false;
+    }
+    /* Does not fail for memory of our own. */
+    ASSERT(madvise(bufpool_unit_bytes(r, &r->units[first]), n * bufpool_unit_len(c), MADV_DONTNEED) == 0);
+    bp->n_sys++;
+    for (uint32_t i = first; i < first + n; i++) {
+        struct bufpool_unit *u = &r->units[i];
+        ASSERT_SLOW(u->state == UNIT_IDLE);
+        list_remove(&u->link);
+        list_push_front(&c->cold, &u->link);
+        u->state = UNIT_COLD;
+    }
+    r->n_cold += n;
+    c->n_backed -= n;
+    bp->backed_bytes -= n * bufpool_unit_len(c);
+}
+
+/* Release the unit that was idle longest, and idle neighbours of it by the same call, at most n_max in all. (A
+ * neighbour may have been used lately. It will cost a page fault; a call for each page would cost more.)
  * Returns the bytes. */
 static uint64_t
 bufpool_release_idle(struct bufpool *bp, struct bufpool_class *c, uint32_t n_max)
 {
     ASSERT(n_max > 0 && !list_empty(&c->idle));
+    uint64_t backed_bytes = bp->backed_bytes;
     struct bufpool_unit *u = bufpool_unit_of(c->idle.prev);
     struct bufpool_region *r = bufpool_region_of(u);
-    if (r->n_busy == 0 && r->n_idle <= n_max) {
-        uint64_t len = r->n_idle * bufpool_unit_len(c);
-        bufpool_drop_region(bp, c, r);
-        return len;
+    if (r->huge && r->n_busy == 0 && bufpool_region_n_idle(r) <= n_max) {
+        bufpool_drop_region(bp, c, r); /* cheap: two huge pages */
+        return backed_bytes - bp->backed_bytes;
     }
-    /* Does not fail for memory of our own. */
-    ASSERT(madvise(bufpool_unit_bytes(r, u), bufpool_unit_len(c), MADV_DONTNEED) == 0);
-    bp->n_sys++;
-    list_remove(&u->link);
-    list_push_front(&c->cold, &u->link);
-    u->state = UNIT_COLD;
-    r->n_idle--;
-    r->n_cold++;
-    c->n_idle--;
-    bp->backed_bytes -= bufpool_unit_len(c);
-    return bufpool_unit_len(c);
+    uint32_t n_step = (uint32_t)min_u64(n_max, max_u64(BUFPOOL_STEP_LEN >> c->unit_shift, 1));
+    uint32_t first = (uint32_t)(u - r->units), end = first + 1;
+    while (end < r->i_fresh && r->units[end].state == UNIT_IDLE && end - first < n_step)
+        end++;
+    while (first > r->i_first && r->units[first - 1].state == UNIT_IDLE && end - first < n_step)
+        first--;
+    bufpool_cool(bp, c, r, first, end - first);
+    if (r->n_busy == 0 && bufpool_region_n_idle(r) == 0)
+        bufpool_drop_region(bp, c, r);
+    return backed_bytes - bp->backed_bytes;
 }
 
-/* Release the large buffer that was free longest. Returns the bytes. */
+/* Release a piece of the large buffer that was free longest. Returns the bytes. */
 static uint64_t
 bufpool_release_big(struct bufpool *bp)
 {
     ASSERT(bp->n_bigs > 0);
-    struct bufpool_big b = bp->bigs[0];
-    bp->n_bigs--;
-    memmove(bp->bigs, bp->bigs + 1, bp->n_bigs * sizeof bp->bigs[0]);
-    bp->big_idle_bytes -= b.cap;
-    bp->backed_bytes -= b.cap;
-    bufpool_unmap(bp, b.buf, b.cap);
-    return b.cap;
+    struct bufpool_big *b = &bp->bigs[0];
+    uint32_t len = b->left < BUFPOOL_STEP_LEN ? b->left : BUFPOOL_STEP_LEN;
+    b->left -= len;
+    bufpool_unmap(bp, b->buf + b->left, len);
+    bp->big_idle_bytes -= len;
+    bp->backed_bytes -= len;
+    if (b->left == 0) {
+        bp->n_bigs--;
+        memmove(bp->bigs, bp->bigs + 1, bp->n_bigs * sizeof bp->bigs[0]);
+    }
+    return len;
 }
 
 /* Is there room for len more bytes below the limit? Free buffers of other lengths are released for it. */
@@ -237,12 +281,12 @@ bufpool_make_room(struct bufpool *bp, uint64_t len)
     if (len > bp->limit_bytes)
         return false;
     uint64_t bound = bp->limit_bytes - len, n_sys_max = bp->n_sys + BUFPOOL_RECLAIM_CALLS;
-    while (bp->backed_bytes > bound && bp->n_bigs > 0)
-        (void)bufpool_release_big(bp); /* BUFPOOL_BIG_KEPT_MAX times at most */
+    while (bp->backed_bytes > bound && bp->n_bigs > 0 && bp->n_sys < n_sys_max)
+        (void)bufpool_release_big(bp); /* whatever it frees: the bound is asked above */
     for (uint32_t cls = BUFPOOL_CLASSES; cls-- > 0;) {
         struct bufpool_class *c = &bp->classes[cls];
-        while (bp->backed_bytes > bound && c->n_idle > 0 && bp->n_sys < n_sys_max)
-            (void)bufpool_release_idle(bp, c, UINT32_MAX); /* whatever it frees: the bound is asked above */
+        while (bp->backed_bytes > bound && bufpool_n_idle(c) > 0 && bp->n_sys < n_sys_max)
+            (void)bufpool_release_idle(bp, c, UINT32_MAX); /* likewise */
     }
     return bp->backed_bytes <= bound;
 }
@@ -266,10 +310,6 @@ bufpool_map(struct bufpool *bp, size_t len, size_t align)
             bufpool_unmap(bp, q + len, (size_t)(p + align - q));
         p = q;
     }
-    /* With huge pages the first byte of a buffer would cost 2 MiB, and giving a buffer back would free nothing
-     * until its neighbours go, too. Refused where the kernel has none of them, which is as well. */
-    bp->n_sys++;
-    (void)madvise(p, len, MADV_NOHUGEPAGE);
     return p;
 }
 
@@ -279,13 +319,20 @@ bufpool_add_region(struct bufpool *bp, struct bufpool_class *c)
     struct bufpool_region *r = bufpool_map(bp, BUFPOOL_REGION_LEN, BUFPOOL_REGION_LEN);
     if (r == NULL)
         return NULL;
+    /* A page fault costs a virtual machine 2 to 3 us, a huge page's 200 us: for 512 times the bytes. So a class
+     * that grew beyond its first region asks for huge pages. The first one must not have them: the first byte of a
+     * small load would cost 2 MiB. Both are wishes, which a kernel may not know. */
+    r->huge = c->n_regions > 0;
+    (void)madvise(r, BUFPOOL_REGION_LEN, r->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    bp->n_sys++;
+    c->n_regions++;
     r->pool = bp;
     r->cls = (uint32_t)(c - bp->classes);
     r->unit_shift = c->unit_shift;
     r->n_units = BUFPOOL_REGION_LEN >> c->unit_shift;
     size_t notes_len = sizeof *r + r->n_units * sizeof r->units[0];
-    r->i_fresh = (uint32_t)((notes_len + bufpool_unit_len(c) - 1) >> c->unit_shift);
-    ASSERT(r->i_fresh < r->n_units);
+    r->i_first = r->i_fresh = (uint32_t)((notes_len + bufpool_unit_len(c) - 1) >> c->unit_shift);
+    ASSERT(r->i_first < r->n_units);
     list_push_front(&bp->regions, &r->link);
     uint8_t *first = bufpool_unit_bytes(r, &r->units[r->i_fresh]);
     poison_set(first, (size_t)((uint8_t *)r + BUFPOOL_REGION_LEN - first));
@@ -312,6 +359,7 @@ bufpool_unit_unbacked(struct bufpool *bp, struct bufpool_class *c)
         if (r->i_fresh == r->n_units)
             c->fresh = NULL;
     }
+    c->n_backed++;
     bp->backed_bytes += bufpool_unit_len(c);
     return u;
 }
@@ -324,8 +372,6 @@ bufpool_unit_take(struct bufpool *bp, struct bufpool_class *c)
     if (LIKELY(!list_empty(&c->idle))) {
         u = bufpool_unit_of(c->idle.next);
         list_remove(&u->link);
-        c->n_idle--;
-        bufpool_region_of(u)->n_idle--;
     } else {
         u = bufpool_unit_unbacked(bp, c);
         if (u == NULL)
@@ -357,7 +403,7 @@ bufpool_take_big(struct bufpool *bp, uint32_t len, uint32_t *ret_cap)
     uint32_t cap = bufpool_big_cap(len);
     void *buf = NULL;
     for (uint32_t i = bp->n_bigs; i-- > 0;) {
-        if (bp->bigs[i].cap != cap)
+        if (bp->bigs[i].cap != cap || bp->bigs[i].left != cap)
             continue;
         buf = bp->bigs[i].buf;
         bp->n_bigs--;
@@ -381,9 +427,9 @@ static void
 bufpool_give_big(struct bufpool *bp, void *buf, uint32_t cap)
 {
     ASSERT(cap == bufpool_big_cap(cap) && bp->big_busy_bytes >= cap);
-    if (bp->n_bigs == BUFPOOL_BIG_KEPT_MAX)
-        (void)bufpool_release_big(bp); /* how much it was does not matter here */
-    bp->bigs[bp->n_bigs++] = (struct bufpool_big){buf, cap};
+    while (bp->n_bigs == BUFPOOL_BIG_KEPT_MAX)
+        (void)bufpool_release_big(bp); /* until one is gone, however many pieces that takes */
+    bp->bigs[bp->n_bigs++] = (struct bufpool_big){buf, cap, cap};
     bp->big_busy_bytes -= cap;
     bp->big_idle_bytes += cap;
     poison_set(buf, cap);
@@ -406,11 +452,12 @@ bufpool_take_small(struct bufpool *bp, uint32_t len, uint32_t *ret_cap)
         u = bufpool_unit_take(bp, c);
         if (u == NULL)
             return NULL;
-        list_push_front(&c->partial, &u->link);
+        if (c->all_free != 1)
+            list_push_front(&c->partial, &u->link);
     }
     uint32_t i = (uint32_t)__builtin_ctz(u->free);
     u->free &= (uint8_t)~BIT(i);
-    if (u->free == 0)
+    if (u->free == 0 && c->all_free != 1)
         list_remove(&u->link);
     uint8_t *buf = bufpool_unit_bytes(bufpool_region_of(u), u) + (size_t)i * cap;
     poison_clear(buf, cap);
@@ -452,9 +499,7 @@ bufpool_give_small(struct bufpool *bp, void *buf, uint32_t cap)
         u->state = UNIT_IDLE;
         list_push_front(&c->idle, &u->link);
         c->n_busy--;
-        c->n_idle++;
         r->n_busy--;
-        r->n_idle++;
     } else if (was_full) {
         list_push_front(&c->partial, &u->link);
     }
@@ -481,8 +526,7 @@ bufpool_surplus(const struct bufpool_class *c)
     uint32_t peak = c->n_keep_min;
     for (uint32_t k = 0; k <= BUFPOOL_KEEP_INTERVALS; k++)
         peak = c->n_peaks[k] > peak ? c->n_peaks[k] : peak;
-    uint32_t n = c->n_busy + c->n_idle;
-    return n > peak ? n - peak : 0; /* at most n_idle: the peak is not below n_busy */
+    return c->n_backed > peak ? c->n_backed - peak : 0; /* all of them idle: the peak is not below n_busy */
 }
 
 static uint64_t
@@ -526,7 +570,8 @@ bufpool_trim(struct bufpool *bp, int64_t now_ns)
     if (!bufpool_tick(bp, now_ns))
         return 0;
     uint64_t sum = 0, n_sys_max = bp->n_sys + BUFPOOL_TRIM_CALLS;
-    while (bp->n_bigs > 0 && bufpool_big_surplus(bp) >= bp->bigs[0].cap && sum < BUFPOOL_TRIM_LEN)
+    /* One that has begun to go is of no use to anybody: it goes in any case. */
+    while (bp->n_bigs > 0 && (bp->bigs[0].left < bp->bigs[0].cap || bufpool_big_surplus(bp) >= bp->bigs[0].cap) && sum < BUFPOOL_TRIM_LEN)
         sum += bufpool_release_big(bp);
     for (uint32_t cls = 0; cls < BUFPOOL_CLASSES; cls++) {
         struct bufpool_class *c = &bp->classes[cls];
@@ -545,7 +590,7 @@ bufpool_settled(const struct bufpool *bp)
 {
     for (uint32_t cls = 0; cls < BUFPOOL_CLASSES; cls++) {
         const struct bufpool_class *c = &bp->classes[cls];
-        if (c->n_idle > 0 && c->n_busy + c->n_idle > c->n_keep_min)
+        if (bufpool_n_idle(c) > 0 && c->n_backed > c->n_keep_min)
             return false;
     }
     return bp->n_bigs == 0;
@@ -569,16 +614,16 @@ bufpool_check_region(const struct bufpool *bp, const struct bufpool_region *r)
 {
     const struct bufpool_class *c = &bp->classes[r->cls];
     uint32_t n[4] = {0}, n_taken = 0;
-    ASSERT(r->pool == bp && r->i_fresh <= r->n_units);
+    ASSERT(r->pool == bp && r->i_first <= r->i_fresh && r->i_fresh <= r->n_units);
     ASSERT((c->fresh == r) == (r->i_fresh < r->n_units));
-    for (uint32_t i = 0; i < r->i_fresh; i++) {
+    for (uint32_t i = r->i_first; i < r->i_fresh; i++) {
         const struct bufpool_unit *u = &r->units[i];
         n[u->state]++;
         if (u->state == UNIT_BUSY)
             n_taken += (uint32_t)__builtin_popcount(c->all_free & ~u->free);
-        ASSERT(u->state == UNIT_FRESH || (u->state == UNIT_BUSY) == (u->free != c->all_free));
+        ASSERT((u->state == UNIT_BUSY) == (u->free != c->all_free));
     }
-    ASSERT(n[UNIT_BUSY] == r->n_busy && n[UNIT_IDLE] == r->n_idle && n[UNIT_COLD] == r->n_cold);
+    ASSERT(n[UNIT_BUSY] == r->n_busy && n[UNIT_IDLE] == bufpool_region_n_idle(r) && n[UNIT_COLD] == r->n_cold);
     return (uint64_t)n_taken * ((uint64_t)BUFPOOL_MIN_LEN << r->cls);
 }
 
@@ -586,23 +631,25 @@ void
 bufpool_check(const struct bufpool *bp)
 {
     uint64_t taken = bp->big_busy_bytes, backed = bp->big_busy_bytes + bp->big_idle_bytes;
-    uint64_t idle = 0, mapped = backed;
-    uint32_t n_busy[BUFPOOL_CLASSES] = {0}, n_idle[BUFPOOL_CLASSES] = {0};
+    uint64_t big_idle = 0, mapped = backed;
+    uint32_t n_busy[BUFPOOL_CLASSES] = {0}, n_idle[BUFPOOL_CLASSES] = {0}, n_regions[BUFPOOL_CLASSES] = {0};
     for (const struct list *l = bp->regions.next; l != &bp->regions; l = l->next) {
         const struct bufpool_region *r = CONTAINER_OF(l, const struct bufpool_region, link);
         taken += bufpool_check_region(bp, r);
         mapped += BUFPOOL_REGION_LEN;
         n_busy[r->cls] += r->n_busy;
-        n_idle[r->cls] += r->n_idle;
+        n_idle[r->cls] += bufpool_region_n_idle(r);
+        n_regions[r->cls]++;
     }
     for (uint32_t cls = 0; cls < BUFPOOL_CLASSES; cls++) {
         const struct bufpool_class *c = &bp->classes[cls];
-        ASSERT(n_busy[cls] == c->n_busy && n_idle[cls] == c->n_idle && c->n_peaks[0] >= c->n_busy);
-        backed += (n_busy[cls] + n_idle[cls]) * bufpool_unit_len(c);
+        ASSERT(n_busy[cls] == c->n_busy && n_idle[cls] == bufpool_n_idle(c) && n_regions[cls] == c->n_regions);
+        ASSERT(c->n_peaks[0] >= c->n_busy);
+        backed += c->n_backed * bufpool_unit_len(c);
     }
     for (uint32_t i = 0; i < bp->n_bigs; i++)
-        idle += bp->bigs[i].cap;
-    ASSERT(idle == bp->big_idle_bytes);
+        big_idle += bp->bigs[i].left;
+    ASSERT(big_idle == bp->big_idle_bytes);
     ASSERT(taken == bp->used_bytes && backed == bp->backed_bytes && mapped == bp->mapped_bytes);
     ASSERT(bp->backed_bytes <= bp->limit_bytes);
 }

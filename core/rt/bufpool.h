@@ -32,8 +32,8 @@ enum {
     BUFPOOL_INTERVAL_NS = 200000000,
     BUFPOOL_KEEP_INTERVALS = 4,
     BUFPOOL_KEEP_LEN = 16 << 10,     /* so many free bytes of each class stay for good once it was used */
-    BUFPOOL_TRIM_LEN = 2 << 20,      /* bytes released by one bufpool_trim, about: one region or large buffer may be more */
-    BUFPOOL_TRIM_CALLS = 32,         /* system calls made by one bufpool_trim, at most */
+    BUFPOOL_TRIM_LEN = 1 << 20,      /* bytes released by one bufpool_trim, about: a region of huge pages goes at once */
+    BUFPOOL_TRIM_CALLS = 16,         /* system calls made by one bufpool_trim, about */
     BUFPOOL_BIG_KEPT_MAX = 64        /* free buffers above BUFPOOL_MAX_CLASS_LEN kept, at most */
 };
 

@@ -235,8 +235,8 @@ test_burst(uint32_t len, bool survivors)
     for (uint32_t ms = 0; ms < 2000; ms++) {
         now += NS_PER_MS;
         uint64_t n_sys = test_stats(bp).n_sys;
-        assert_true(bufpool_trim(bp, now) < BUFPOOL_TRIM_LEN + max_u64(4 << 20, bufs[0].cap));
-        assert_true(test_stats(bp).n_sys <= n_sys + BUFPOOL_TRIM_CALLS);
+        assert_true(bufpool_trim(bp, now) < BUFPOOL_TRIM_LEN + (4u << 20)); /* a region more */
+        assert_true(test_stats(bp).n_sys <= n_sys + BUFPOOL_TRIM_CALLS + 2);
     }
     bufpool_check(bp);
     assert_true(bufpool_settled(bp));
