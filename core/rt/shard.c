@@ -394,6 +394,12 @@ shard_handle(struct shard *sh, uint32_t max_events)
     (void)timers_fire(&sh->timers, sh->now, SHARD_TIMERS_MAX); /* what is left fires next turn */
 }
 
+void
+shard_handled(struct shard *sh)
+{
+    sh->set->app->on_handled(sh);
+}
+
 /* ---- publish, wake, flush ---- */
 
 void
@@ -460,6 +466,7 @@ shard_turn(struct shard *sh)
     shard_clock(sh);
     if (shard_drain(sh, UINT32_MAX))
         shard_handle(sh, UINT32_MAX);
+    shard_handled(sh);
     shard_publish_begin(sh);
     while (shard_publish_seal(sh))
         ;

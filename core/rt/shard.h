@@ -9,7 +9,7 @@
  *     flush:   one send per dirty connection
  *
  * Why in this order: docs/architecture.md, "One rule that orders everything". The steps are functions of their own so that
- * the simulation (core/rt/sim) can stop a shard between any two of them, and inside publish between any two stores.
+ * the simulation (tests/sim) can stop a shard between any two of them, and inside publish between any two stores.
  *
  * Budgets per turn: IO_TAKE_MAX events taken; SHARD_WORK_MAX units of work (about one delivery each) in drain and in handle; SHARD_TIMERS_MAX
  * timers. What is over waits for the next turn: an unfinished drain keeps its `now` and nothing is handled before it is
@@ -56,6 +56,8 @@ struct shard_app {
     /* One completion. false: the work budget ran out; called again next turn with what it left in *ev. A RECV event's
      * buffer goes back when it returns true. */
     bool (*on_event)(struct shard *sh, struct io_event *ev);
+    /* Everything of this turn was handled; the last chance to push to mailboxes. Also runs when events were held. */
+    void (*on_handled)(struct shard *sh);
     /* After publish: send what is dirty. */
     void (*on_flush)(struct shard *sh);
     /* Somebody set bits with shard_ask (any thread, signal handlers too). */
@@ -71,7 +73,7 @@ struct shard_pub {
     /* 1: it is about to wait in io_wait and wants to be woken. Set by S; cleared by S or by the one who wakes it. */
     _Alignas(CACHE_PAIR) _Atomic uint32_t sleeping;
     _Atomic uint32_t asks;
-    _Atomic uint32_t n_conns; /* load, for placing connections; S writes */
+    _Atomic uint32_t n_closed; /* connections closed so far, for placing new ones; S writes */
 };
 
 struct shard {
@@ -181,6 +183,7 @@ void shard_clock(struct shard *sh);
 bool shard_drain(struct shard *sh, uint32_t max_batches);
 /* Handle at most max_events; then timers. */
 void shard_handle(struct shard *sh, uint32_t max_events);
+void shard_handled(struct shard *sh);
 void shard_publish_begin(struct shard *sh);
 /* Seal one more dirty mailbox; false when none is left. */
 bool shard_publish_seal(struct shard *sh);

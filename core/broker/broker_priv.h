@@ -1,0 +1,28 @@
+/* broker_priv.h - what the files of the broker share. */
+#ifndef MIDGE_BROKER_BROKER_PRIV_H
+#define MIDGE_BROKER_BROKER_PRIV_H
+
+#include "core/broker/broker.h"
+
+/* Deliver to one subscription; false: it cannot take it (dead, no echo). */
+bool broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m);
+/* Deliver to all own plain subscriptions; how many took it. */
+uint32_t broker_deliver_lists(struct broker *b, const struct match *mt, const struct pub_msg *m);
+/* Note that sub has died: skipped from now on, removed by broker_reap. */
+void broker_bury(struct broker *b, uint32_t sub);
+/* A random number below n (n > 0). */
+uint32_t broker_random(struct broker *b, uint32_t n);
+
+/* One own member of the group that can take m, starting at a random one; 0: none. */
+uint32_t broker_pick_member(struct broker *b, const struct match_group *g, const struct pub_msg *m);
+/* A peer shard of the group, by weight, among those in mask; -1: none. */
+int32_t broker_pick_shard(struct broker *b, const struct match_group *g, uint64_t mask);
+uint32_t broker_n_remote(const struct match_group *g);
+
+/* Serve one queue group of a message that a peer sent here for it, or that waited: own member, or a peer's, or later. */
+void broker_serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len);
+
+/* Push m to the shards in mask, for plain subscribers, and to those of picks, for their groups. Asks for all room first. fail: ERR_AGAIN */
+enum err broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks);
+
+#endif

@@ -1,0 +1,182 @@
+/* Formatting a message for a subscriber of this shard. This is where the time goes: a delivery is one reservation in the
+ * subscriber's queue and three copies, "MSG subject ", sid, and everything after the sid, which stands in the
+ * publisher's bytes as the subscriber needs it. */
+#include <string.h>
+
+#include "core/broker/broker.h"
+#include "core/broker/broker_priv.h"
+
+enum {
+    DELIVER_WHOLE_MAX = 16384, /* longer messages are cut over buffers instead of wasting the rest of one */
+    DELIVER_COPY_SLACK = 16,
+};
+
+/* Copy len bytes; short ones without a call. */
+static inline uint8_t *
+deliver_copy(uint8_t *to, const uint8_t *from, uint32_t len)
+{
+    memcpy(to, from, len);
+    return to + len;
+}
+
+/* Decimal digits of v; how many. */
+static uint32_t
+deliver_decimal(uint8_t *to, uint32_t v)
+{
+    uint8_t d[10];
+    uint32_t n = 0;
+
+    do {
+        d[n++] = (uint8_t)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = d[n - 1 - i];
+    return n;
+}
+
+__attribute__((cold, noinline)) static bool
+deliver_no_memory(struct broker *b, struct endpoint *ep)
+{
+    COUNT(&b->sh->counters, bufs_refused, 1);
+    ep->flags |= EP_DEAD;
+    b->ops->on_no_memory(b, ep);
+    return false;
+}
+
+__attribute__((cold, noinline)) static bool
+deliver_slow(struct broker *b, struct endpoint *ep)
+{
+    COUNT(&b->sh->counters, slow_consumers_pending, 1);
+    ep->flags |= EP_DEAD;
+    b->ops->on_slow(b, ep);
+    return false;
+}
+
+/* A message with headers for a subscriber that does not know them: headers left out, sizes made anew. */
+__attribute__((noinline)) static bool
+deliver_stripped(struct broker *b, struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
+{
+    uint32_t payload_off = m->payload_off + m->hdr_len;
+    uint32_t size = m->tail_len - 2 - payload_off;
+    uint32_t sid_len;
+    const uint8_t *sid = sub_sid(s, &sid_len);
+    uint8_t num[16];
+    uint32_t n = 0;
+
+    num[n++] = ' ';
+    n += deliver_decimal(num + n, size);
+    num[n++] = '\r';
+    num[n++] = '\n';
+    struct bufpool *bp = b->sh->bufs;
+    bool ok = outq_append(&ep->out, bp, "MSG ", 4) && outq_append(&ep->out, bp, m->subject, m->subject_len) &&
+              outq_append(&ep->out, bp, " ", 1) && outq_append(&ep->out, bp, sid, sid_len);
+    if (ok && m->reply_len > 0)
+        ok = outq_append(&ep->out, bp, " ", 1) && outq_append(&ep->out, bp, m->reply, m->reply_len);
+    ok = ok && outq_append(&ep->out, bp, num, n) && outq_append(&ep->out, bp, m->tail + payload_off, (uint64_t)size + 2);
+    return ok || deliver_no_memory(b, ep);
+}
+
+/* A message too long for one reservation. */
+__attribute__((noinline)) static bool
+deliver_pieces(struct broker *b, struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
+{
+    uint32_t sid_len;
+    const uint8_t *sid = sub_sid(s, &sid_len);
+    struct bufpool *bp = b->sh->bufs;
+
+    bool ok = outq_append(&ep->out, bp, m->hdr ? "HMSG " : "MSG ", m->hdr ? 5 : 4) &&
+              outq_append(&ep->out, bp, m->subject, m->subject_len) && outq_append(&ep->out, bp, " ", 1) &&
+              outq_append(&ep->out, bp, sid, sid_len) && outq_append(&ep->out, bp, m->tail, m->tail_len);
+    return ok || deliver_no_memory(b, ep);
+}
+
+/* Write m for s into ep's queue. */
+static inline bool
+deliver_format(struct broker *b, struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
+{
+    if (UNLIKELY(m->hdr && (ep->flags & EP_HEADERS) == 0))
+        return deliver_stripped(b, ep, s, m);
+    uint32_t sid_len;
+    const uint8_t *sid = sub_sid(s, &sid_len);
+    uint32_t verb_len = m->hdr ? 5 : 4;
+    uint32_t len = verb_len + m->subject_len + 1 + sid_len + m->tail_len;
+    if (UNLIKELY(len > DELIVER_WHOLE_MAX))
+        return deliver_pieces(b, ep, s, m);
+    uint8_t *to = outq_reserve(&ep->out, b->sh->bufs, len);
+    if (UNLIKELY(to == NULL))
+        return deliver_no_memory(b, ep);
+    if (m->hdr)
+        *to++ = 'H';
+    to = deliver_copy(to, (const uint8_t *)"MSG ", 4);
+    to = deliver_copy(to, m->subject, m->subject_len);
+    *to++ = ' ';
+    to = deliver_copy(to, sid, sid_len);
+    (void)deliver_copy(to, m->tail, m->tail_len);
+    outq_commit(&ep->out, len);
+    return true;
+}
+
+/* ep's queue is past the mark where producers should slow down. */
+__attribute__((cold, noinline)) static void
+deliver_stall(struct broker *b, const struct pub_msg *m)
+{
+    if (m->from != NULL) {
+        b->ops->on_stall(b, m->from);
+        return;
+    }
+    if (m->from_slot == 0 || !mbox_room(b->sh->out[m->from_shard], 1, sizeof(struct record_stall), 0))
+        return; /* a hint; the next message brings another */
+    struct record_stall *r = (void *)shard_push(b->sh, m->from_shard, RECORD_STALL, sizeof(*r));
+    r->to = m->from_slot;
+    r->pad = 0;
+}
+
+bool
+broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
+{
+    struct sub *s = interest_sub(b->ix, sub);
+    if (UNLIKELY((s->flags & SUB_DEAD) != 0))
+        return false;
+    struct endpoint *ep = broker_ep(b, s->ep);
+    if (UNLIKELY((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0)))
+        return false;
+    if (UNLIKELY(!deliver_format(b, ep, s, m)))
+        return false;
+    b->sh->work_left--;
+    uint32_t payload_len = m->tail_len - 2 - m->payload_off;
+    ep->out_msgs++;
+    ep->out_bytes += payload_len;
+    COUNT(&b->sh->counters, out_msgs, 1);
+    COUNT(&b->sh->counters, out_bytes, payload_len);
+    if (UNLIKELY(++s->n_lo == 0))
+        s->n_hi++;
+    if (UNLIKELY(s->max != 0 && s->n_lo >= s->max && s->n_hi == 0)) {
+        sidmap_remove(&ep->sids, b->ix, sub);
+        ep->n_subs--;
+        broker_bury(b, sub);
+    }
+    broker_mark_dirty(b, ep);
+    if (UNLIKELY(ep->out.n_bytes > ep->n_pending_max / 4 * 3)) {
+        if (ep->out.n_bytes > ep->n_pending_max) {
+            (void)deliver_slow(b, ep); /* this message counts as taken: it was queued */
+            return true;
+        }
+        deliver_stall(b, m);
+    }
+    return true;
+}
+
+uint32_t
+broker_deliver_lists(struct broker *b, const struct match *mt, const struct pub_msg *m)
+{
+    uint32_t n_taken = 0;
+
+    for (uint32_t l = 0; l < mt->n_lists; l++) {
+        const struct sublist *list = mt->lists[l];
+        const uint32_t *subs = sublist_items(list);
+        for (uint32_t i = 0, n = list->n; i < n; i++)
+            n_taken += broker_deliver(b, subs[i], m);
+    }
+    return n_taken;
+}

@@ -1,0 +1,284 @@
+/* A publish: matched once, then own subscribers, peer shards, one member of each queue group; 503 if nobody. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/broker/broker.h"
+#include "core/broker/broker_priv.h"
+#include "core/rt/mutate.h"
+
+uint32_t
+broker_random(struct broker *b, uint32_t n)
+{
+    /* xorshift64* (Vigna, 2016): fair enough to spread load, and three instructions. */
+    b->rng ^= b->rng >> 12;
+    b->rng ^= b->rng << 25;
+    b->rng ^= b->rng >> 27;
+    uint32_t r = (uint32_t)((b->rng * UINT64_C(2685821657736338717)) >> 32);
+    return (uint32_t)(((uint64_t)r * n) >> 32);
+}
+
+/* ---- queue groups ---- */
+
+uint32_t
+broker_n_remote(const struct match_group *g)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->n_parts; i++)
+        n += g->parts[i]->n_remote;
+    return n;
+}
+
+static uint32_t
+pick_n_members(const struct match_group *g)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->n_parts; i++)
+        n += g->parts[i]->members.n;
+    return n;
+}
+
+static uint32_t
+pick_member_at(const struct match_group *g, uint32_t at)
+{
+    for (uint32_t i = 0;; i++) {
+        ASSERT(i < g->n_parts);
+        const struct sublist *l = &g->parts[i]->members;
+        if (at < l->n)
+            return sublist_items(l)[at];
+        at -= l->n;
+    }
+}
+
+/* Whether sub could take m now. */
+static bool
+pick_can_take(struct broker *b, uint32_t sub, const struct pub_msg *m)
+{
+    const struct sub *s = interest_sub(b->ix, sub);
+    if ((s->flags & SUB_DEAD) != 0)
+        return false;
+    const struct endpoint *ep = broker_ep(b, s->ep);
+    return (ep->flags & EP_DEAD) == 0 && !(ep == m->from && (ep->flags & EP_ECHO) == 0);
+}
+
+uint32_t
+broker_pick_member(struct broker *b, const struct match_group *g, const struct pub_msg *m)
+{
+    uint32_t n = pick_n_members(g);
+    if (n == 0)
+        return 0;
+    uint32_t at = broker_random(b, n);
+    for (uint32_t tries = 0; tries < n; tries++) {
+        uint32_t sub = pick_member_at(g, at);
+        if (pick_can_take(b, sub, m))
+            return sub;
+        at = at + 1 == n ? 0 : at + 1;
+    }
+    return 0;
+}
+
+int32_t
+broker_pick_shard(struct broker *b, const struct match_group *g, uint64_t mask)
+{
+    uint32_t total = 0;
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        uint32_t left = pass == 0 ? 0 : broker_random(b, total);
+        for (uint32_t p = 0; p < g->n_parts; p++) {
+            for (uint32_t i = 0; g->parts[p]->n_remote > 0 && i < b->sh->n_shards; i++) {
+                uint32_t w = (mask & BIT64(i)) != 0 ? g->parts[p]->remote[i] : 0;
+                if (pass == 1 && left < w)
+                    return (int32_t)i;
+                if (pass == 0)
+                    total += w;
+                else
+                    left -= w;
+            }
+        }
+        if (total == 0)
+            return -1;
+    }
+    ASSERT(!"a weighted pick found nobody");
+    return -1;
+}
+
+/* Choose a member for the group: with equal chance for each, own or a peer's. False: nobody can take it. */
+static bool
+pick_group(struct broker *b, const struct match_group *g, const struct pub_msg *m, struct broker_pick *ret)
+{
+    uint32_t n_remote = broker_n_remote(g);
+    uint32_t n_own = pick_n_members(g);
+
+    *ret = (struct broker_pick){.name = g->name, .name_len = g->name_len};
+    if (n_remote > 0 && (n_own == 0 || broker_random(b, n_own + n_remote) >= n_own)) {
+        ret->shard = (uint32_t)broker_pick_shard(b, g, UINT64_MAX);
+        return true;
+    }
+    ret->sub = broker_pick_member(b, g, m);
+    if (ret->sub != 0)
+        return true;
+    if (n_remote == 0)
+        return false;
+    ret->shard = (uint32_t)broker_pick_shard(b, g, UINT64_MAX);
+    return true;
+}
+
+/* One pick for each group of the match that has somebody; how many. */
+static uint32_t
+pick_all(struct broker *b, const struct match *mt, const struct pub_msg *m)
+{
+    uint32_t n = 0;
+
+    if (mt->n_groups > b->cap_picks) {
+        struct broker_pick *picks = realloc(b->picks, mt->n_groups * sizeof(*picks));
+        ASSERT(picks != NULL); /* 24 bytes a queue group of one subject */
+        b->picks = picks;
+        b->cap_picks = mt->n_groups;
+    }
+    for (uint32_t i = 0; i < mt->n_groups; i++)
+        n += pick_group(b, &mt->groups[i], m, &b->picks[n]);
+    return n;
+}
+
+/* ---- queue messages that came for a member here ---- */
+
+/* Keep m for the group until there is room; all of it is copied. */
+static void
+serve_defer(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
+{
+    uint32_t cap;
+    uint32_t len = (uint32_t)sizeof(struct broker_deferred) + m->subject_len + queue_len + m->tail_len;
+    struct broker_deferred *d = bufpool_take(b->sh->bufs, len, &cap);
+    if (d == NULL) {
+        COUNT(&b->sh->counters, queue_dropped, 1);
+        return;
+    }
+    *d = (struct broker_deferred){.cap = cap, .queue_len = queue_len, .msg = *m};
+    uint8_t *p = d->bytes;
+    memcpy(p, m->subject, m->subject_len);
+    d->msg.subject = p;
+    p += m->subject_len;
+    memcpy(p, queue, queue_len);
+    p += queue_len;
+    memcpy(p, m->tail, m->tail_len);
+    d->msg.tail = p;
+    d->msg.reply = p + 1;
+    *b->deferred_end = d;
+    b->deferred_end = &d->next;
+    b->n_deferred++;
+}
+
+/* Own member, or a peer's; ERR_AGAIN: a peer's, but its mailbox is full. */
+static enum err
+serve_try(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
+{
+    uint32_t hint = 0;
+    const struct match *mt = interest_match(b->ix, m->acc, m->subject, m->subject_len, &hint);
+
+    for (uint32_t i = 0; i < mt->n_groups; i++) {
+        const struct match_group *g = &mt->groups[i];
+        if (g->name_len != queue_len || memcmp(g->name, queue, queue_len) != 0)
+            continue;
+        uint32_t sub;
+        while ((sub = broker_pick_member(b, g, m)) != 0) {
+            if (broker_deliver(b, sub, m))
+                return OK;
+        }
+        if (broker_n_remote(g) == 0 || m->hops >= BROKER_HOPS_MAX || MUTANT(b->sh->set, MUTATE_NO_PASS_ON))
+            break;
+        struct broker_pick pick = {.name = g->name, .name_len = g->name_len, .shard = (uint32_t)broker_pick_shard(b, g, UINT64_MAX)};
+        struct pub_msg passed = *m;
+        passed.hops++;
+        enum err e = broker_forward(b, &passed, 0, &pick, 1);
+        if (e == OK)
+            COUNT(&b->sh->counters, queue_passed_on, 1);
+        return e;
+    }
+    COUNT(&b->sh->counters, queue_dropped, 1); /* nobody is in the group any more, as if it had come to nobody */
+    return OK;
+}
+
+void
+broker_serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
+{
+    /* What waits goes first: one publisher's messages keep their order. */
+    if (b->deferred != NULL || serve_try(b, m, queue, queue_len) != OK)
+        serve_defer(b, m, queue, queue_len);
+}
+
+bool
+broker_on_drained(struct broker *b)
+{
+    while (b->deferred != NULL) {
+        struct broker_deferred *d = b->deferred;
+        if (serve_try(b, &d->msg, d->bytes + d->msg.subject_len, d->queue_len) != OK)
+            return false;
+        b->deferred = d->next;
+        if (b->deferred == NULL)
+            b->deferred_end = &b->deferred;
+        b->n_deferred--;
+        bufpool_give(b->sh->bufs, d, d->cap);
+    }
+    return true;
+}
+
+/* ---- 503 ---- */
+
+static void
+publish_no_responders(struct broker *b, const struct pub_msg *m)
+{
+    struct endpoint *ep = m->from;
+    uint32_t hint = 0;
+    const struct match *mt = interest_match(b->ix, m->acc, m->reply, m->reply_len, &hint);
+
+    for (uint32_t l = 0; l < mt->n_lists; l++) {
+        const uint32_t *subs = sublist_items(mt->lists[l]);
+        for (uint32_t i = 0; i < mt->lists[l]->n; i++) {
+            const struct sub *s = interest_sub(b->ix, subs[i]);
+            if (s->ep != ep->slot || (s->flags & SUB_DEAD) != 0)
+                continue;
+            uint32_t sid_len, n = 32 + m->subject_len;
+            const uint8_t *sid = sub_sid(s, &sid_len);
+            char sizes[48];
+            int sizes_len = snprintf(sizes, sizeof(sizes), " %u %u\r\nNATS/1.0 503\r\nNats-Subject: ", n, n);
+            COUNT(&b->sh->counters, no_responders, 1);
+            (void)(broker_write(b, ep, "HMSG ", 5) && broker_write(b, ep, m->reply, m->reply_len) && broker_write(b, ep, " ", 1) &&
+                   broker_write(b, ep, sid, sid_len) && broker_write(b, ep, sizes, (uint32_t)sizes_len) &&
+                   broker_write(b, ep, m->subject, m->subject_len) && broker_write(b, ep, "\r\n\r\n\r\n", 6)); /* it closes ep itself */
+            return;
+        }
+    }
+}
+
+/* ---- publish ---- */
+
+enum err
+broker_publish(struct broker *b, struct pub_msg *m)
+{
+    struct endpoint *ep = m->from;
+    const struct match *mt = interest_match(b->ix, m->acc, m->subject, m->subject_len, &ep->hint);
+    uint32_t n_picks = UNLIKELY(mt->n_groups > 0) ? pick_all(b, mt, m) : 0;
+    bool taken = false;
+
+    if (mt->shards != 0 || (n_picks > 0 && b->sh->n_shards > 1)) {
+        enum err e = broker_forward(b, m, mt->shards, b->picks, n_picks);
+        if (e != OK)
+            return e;
+        taken = mt->shards != 0;
+    }
+    uint32_t payload_len = m->tail_len - 2 - m->payload_off;
+    ep->in_msgs++;
+    ep->in_bytes += payload_len;
+    COUNT(&b->sh->counters, in_msgs, 1);
+    COUNT(&b->sh->counters, in_bytes, payload_len);
+    b->sh->work_left--;
+    taken |= broker_deliver_lists(b, mt, m) > 0;
+    for (uint32_t i = 0; i < n_picks; i++) {
+        const struct broker_pick *pk = &b->picks[i];
+        taken = true;
+        if (pk->sub != 0 && !broker_deliver(b, pk->sub, m)) /* it died in this very fan-out */
+            broker_serve_queue(b, m, pk->name, pk->name_len);
+    }
+    if (UNLIKELY(!taken && m->reply_len > 0 && (ep->flags & EP_NO_RESPOND) != 0))
+        publish_no_responders(b, m);
+    return OK;
+}

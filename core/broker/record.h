@@ -1,0 +1,63 @@
+/* record.h - what shards tell each other, as records of a mailbox.
+ *
+ * interest  a literal or wildcard subject has plain subscriptions here / has none any more; a queue group has n members here
+ * message   a publish, once for each interested shard: to all plain subscriptions there and/or to one member each of
+ *           the queue groups named
+ * Types from RECORD_NET on are core/net's own.
+ *
+ * Threads  encode: the producer; decode: the consumer. Memory  views into the ring.
+ */
+#ifndef MIDGE_BROKER_RECORD_H
+#define MIDGE_BROKER_RECORD_H
+
+#include <stdint.h>
+
+#include "core/rt/mbox.h"
+
+enum record_type {
+    RECORD_PLAIN = MBOX_TYPE_USER, /* flags: 1 = on */
+    RECORD_QUEUE,
+    RECORD_MSG,
+    RECORD_STALL, /* a subscriber here is behind: slow its producer down */
+    RECORD_NET = 32,
+};
+
+/* subject[subject_len] queue[queue_len] */
+struct record_interest {
+    struct mbox_rec rec;
+    uint32_t acc;
+    uint32_t n_members;
+    uint32_t subject_len, queue_len;
+    uint8_t bytes[];
+};
+
+enum record_msg_flag {
+    RECORD_MSG_PLAIN = 1, /* for all plain subscriptions */
+    RECORD_MSG_HDR = 2,   /* hdr_len bytes of headers lead the payload (HPUB) */
+    RECORD_MSG_REF = 4,   /* the tail is in ref, not in the record */
+};
+
+/* subject[subject_len] {u16 len, queue name}[n_queues] tail[tail_len] unless by reference */
+struct record_msg {
+    struct mbox_rec rec; /* aux: n_queues */
+    uint32_t acc;
+    uint32_t from;     /* endpoint slot at the publishing shard (for RECORD_STALL); 0 = none */
+    uint32_t tail_len; /* " [reply ][hdr ]size\r\npayload\r\n" */
+    uint32_t payload_off; /* in tail */
+    uint32_t hdr_len;
+    uint16_t subject_len, reply_len;
+    uint16_t queues_len; /* bytes of all queue entries */
+    uint8_t hops;        /* shards that passed the queue part on */
+    uint8_t from_shard;
+    const uint8_t *ref;
+    uint8_t bytes[];
+};
+
+/* The producer's endpoint `to` should pause. */
+struct record_stall {
+    struct mbox_rec rec;
+    uint32_t to;
+    uint32_t pad;
+};
+
+#endif

@@ -1,0 +1,418 @@
+/* What a client's operations do. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/broker/subject.h"
+#include "core/net/net_priv.h"
+
+enum { RTT_FRESH_S = 3600 /* a round trip time older than an hour is measured again */ };
+
+static bool
+client_write_err(struct net *n, struct conn *c, enum nats_err err)
+{
+    size_t len;
+    const char *line = nats_err_line(err, &len);
+    trace_out(c, line, (uint32_t)len);
+    return broker_write(&n->broker, &c->ep, line, (uint32_t)len);
+}
+
+static void
+client_ok(struct net *n, struct conn *c)
+{
+    if ((c->flags & CONN_VERBOSE) != 0) {
+        trace_out(c, "+OK\r\n", 5);
+        (void)broker_write(&n->broker, &c->ep, "+OK\r\n", 5); /* without memory it closes c itself */
+    }
+}
+
+static enum client_result
+client_close(struct net *n, struct conn *c, enum nats_closed why)
+{
+    conn_close(n, c, why);
+    return CLIENT_CLOSE;
+}
+
+static enum client_result
+client_close_err(struct net *n, struct conn *c, enum nats_err err, enum nats_closed why)
+{
+    conn_close_err(n, c, err, why);
+    return CLIENT_CLOSE;
+}
+
+static struct nats_view
+client_view(const uint8_t *p, uint32_t len)
+{
+    return (struct nats_view){.ptr = p, .len = len};
+}
+
+static void
+client_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue)
+{
+    char name[CONN_NAME_MAX];
+    size_t len = nats_perm_encode(kind, subject, queue, (struct nats_view){0}, n->line, n->line_cap);
+
+    ASSERT(len > 0); /* the line's room was made for two control lines, quoted */
+    trace_out(c, n->line, (uint32_t)len);
+    (void)broker_write(&n->broker, &c->ep, n->line, (uint32_t)len); /* without memory it closes c itself */
+    (void)nats_perm_text(kind, subject, queue, (struct nats_view){0}, n->line, n->line_cap); /* cut is fine in a log */
+    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->line);
+}
+
+/* ---- CONNECT ---- */
+
+static void
+client_apply_connect(struct net *n, struct conn *c)
+{
+    const struct nats_connect *o = c->opts;
+    uint8_t keep = c->ep.flags & (EP_DEAD | EP_DIRTY);
+
+    c->lim.headers = n->cfg->headers && o->headers;
+    c->ep.flags = (uint8_t)(keep | (o->echo ? EP_ECHO : 0) | (c->lim.headers ? EP_HEADERS : 0) | (o->no_responders ? EP_NO_RESPOND : 0));
+    c->flags &= (uint16_t) ~(CONN_VERBOSE | CONN_PEDANTIC);
+    c->flags |= (uint16_t)((o->verbose ? CONN_VERBOSE : 0) | (o->pedantic ? CONN_PEDANTIC : 0));
+}
+
+static enum client_result
+client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    char name[CONN_NAME_MAX];
+    struct json_why why;
+
+    /* A repeated CONNECT starts over: nothing of the old account stays. */
+    if (c->ep.n_subs > 0 && !broker_drop_subs(&n->broker, &c->ep))
+        return CLIENT_AGAIN;
+    if (c->opts == NULL) {
+        c->opts = malloc(sizeof(*c->opts));
+        if (c->opts == NULL)
+            return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
+        nats_connect_init(c->opts);
+    }
+    enum err e = nats_connect_decode(c->opts, op->args, op->args_len, &why);
+    if (e != OK) {
+        log_err("%s - error parsing CONNECT: %s", conn_name(c, name, sizeof(name)), why.what);
+        return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
+    }
+    bool first = (c->flags & CONN_CONNECTED) == 0;
+    client_apply_connect(n, c);
+    nats_connect_wipe_secrets(c->opts);
+    if (c->opts->account.len > 0 || c->opts->new_account) {
+        log_err("%s - authentication error: CONNECT names an account", conn_name(c, name, sizeof(name)));
+        return client_close_err(n, c, NATS_ERR_AUTH_VIOLATION, NATS_CLOSED_AUTH_FAILURE);
+    }
+    if (c->opts->protocol != 0 && c->opts->protocol != 1)
+        return client_close_err(n, c, NATS_ERR_CLIENT_PROTOCOL, NATS_CLOSED_BAD_PROTOCOL_VERSION);
+    if (c->opts->no_responders && !c->lim.headers)
+        return client_close_err(n, c, NATS_ERR_NO_RESPONDERS_HEADERS, NATS_CLOSED_NO_RESPONDERS_HEADERS);
+    c->flags |= CONN_CONNECTED;
+    if (first) {
+        c->rtt_ns = n->sh->now - c->start_ns;
+        client_arm_first_ping(n, c);
+    }
+    client_ok(n, c);
+    return CLIENT_NEXT;
+}
+
+/* ---- PUB, HPUB ---- */
+
+static bool
+client_has_prefix(const uint8_t *s, uint32_t len, const char *prefix, uint32_t prefix_len)
+{
+    return len > prefix_len && memcmp(s, prefix, prefix_len) == 0;
+}
+
+/* Subjects that belong to the server. False: refused, and the client was told. */
+static bool
+client_may_publish(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    const uint8_t *s = op->subject, *r = op->reply;
+
+    if ((s[0] == '_' && client_has_prefix(s, op->subject_len, "_GR_.", 5)) ||
+        (s[0] == '$' && op->subject_len >= 5 && memcmp(s, "$NRG.", 5) == 0)) {
+        client_violation(n, c, NATS_PERM_PUBLISH, client_view(s, op->subject_len), (struct nats_view){0});
+        return false;
+    }
+    if (op->reply_len > 0 && (r[0] == '_' || r[0] == '$') &&
+        ((op->reply_len >= 4 && memcmp(r, "_R_.", 4) == 0) || client_has_prefix(r, op->reply_len, "_GR_.", 5) ||
+         client_has_prefix(r, op->reply_len, "$JS.ACK.", 8))) {
+        client_violation(n, c, NATS_PERM_REPLY, client_view(r, op->reply_len), (struct nats_view){0});
+        return false;
+    }
+    return true;
+}
+
+/* " reply hdr size\r\npayload\r\n" for a publish that was written otherwise (tabs, several spaces). False: no memory. */
+static bool
+client_make_tail(struct net *n, const struct nats_op *op, struct pub_msg *m)
+{
+    uint32_t head = 1 + op->reply_len + 1 + op->hdr_text_len + 1 + op->size_text_len + 2;
+    uint32_t len = head + op->size + 2;
+
+    if (n->scratch_cap < len) {
+        uint32_t cap;
+        uint8_t *scratch = bufpool_take(n->sh->bufs, len, &cap);
+        if (scratch == NULL)
+            return false;
+        if (n->scratch != NULL)
+            bufpool_give(n->sh->bufs, n->scratch, n->scratch_cap);
+        n->scratch = scratch;
+        n->scratch_cap = cap;
+    }
+    uint8_t *p = n->scratch;
+    if (op->reply_len > 0) {
+        *p++ = ' ';
+        memcpy(p, op->reply, op->reply_len);
+        p += op->reply_len;
+    }
+    if (op->kind == NATS_HPUB) {
+        *p++ = ' ';
+        memcpy(p, op->hdr_text, op->hdr_text_len);
+        p += op->hdr_text_len;
+    }
+    *p++ = ' ';
+    memcpy(p, op->size_text, op->size_text_len);
+    p += op->size_text_len;
+    *p++ = '\r';
+    *p++ = '\n';
+    m->payload_off = (uint32_t)(p - n->scratch);
+    memcpy(p, op->payload, op->size);
+    p += op->size;
+    *p++ = '\r';
+    *p++ = '\n';
+    m->tail = n->scratch;
+    m->tail_len = (uint32_t)(p - n->scratch);
+    return true;
+}
+
+static enum client_result
+client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    struct pub_msg m = {
+        .subject = op->subject,
+        .subject_len = op->subject_len,
+        .reply = op->reply,
+        .reply_len = op->reply_len,
+        .tail = op->tail,
+        .tail_len = op->tail_len,
+        .payload_off = (uint32_t)(op->payload - op->tail),
+        .hdr_len = op->hdr_size,
+        .hdr = op->kind == NATS_HPUB,
+        .acc = c->ep.acc,
+        .from = &c->ep,
+        .from_slot = c->ep.slot,
+        .from_shard = (uint8_t)n->sh->id,
+    };
+    if (LIKELY((c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN)) == 0 && op->subject[0] != '_' && op->subject[0] != '$' &&
+               op->reply_len == 0 && op->tail != NULL))
+        goto publish;
+
+    if (op->tail == NULL) {
+        if (!client_make_tail(n, op, &m))
+            return CLIENT_AGAIN; /* a pool run dry is back-pressure */
+    }
+    /* Told once, even if the publish itself has to wait for room. */
+    if ((c->flags & CONN_OP_BEGUN) == 0) {
+        if ((c->flags & CONN_PEDANTIC) != 0 && !subject_valid_publish(op->subject, op->subject_len))
+            (void)client_write_err(n, c, NATS_ERR_INVALID_PUB_SUBJECT); /* without memory it closes c itself */
+        if (!client_may_publish(n, c, op))
+            return CLIENT_NEXT;
+        client_ok(n, c);
+        c->flags |= CONN_OP_BEGUN;
+    }
+publish:;
+    enum err e = broker_publish(&n->broker, &m);
+    if (UNLIKELY(e != OK))
+        return CLIENT_AGAIN;
+    c->flags &= (uint16_t)~CONN_OP_BEGUN;
+    return CLIENT_NEXT;
+}
+
+/* ---- SUB, UNSUB ---- */
+
+static enum client_result
+client_on_sub(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    const struct net_cfg *cfg = n->cfg;
+
+    if (op->queue_len == 5 && memcmp(op->queue, "_sys_", 5) == 0) {
+        client_violation(n, c, NATS_PERM_SUBSCRIBE, client_view(op->subject, op->subject_len), client_view(op->queue, op->queue_len));
+        return CLIENT_NEXT;
+    }
+    if (cfg->max_sub_tokens > 0 && subject_n_tokens(op->subject, op->subject_len) > cfg->max_sub_tokens) {
+        client_violation(n, c, NATS_PERM_MANY_TOKENS, client_view(op->subject, op->subject_len), (struct nats_view){0});
+        return CLIENT_NEXT;
+    }
+    if (cfg->max_subs > 0 && c->ep.n_subs >= cfg->max_subs) {
+        COUNT(&n->sh->counters, subs_refused, 1);
+        (void)client_write_err(n, c, NATS_ERR_MAX_SUBS); /* without memory it closes c itself */
+        return CLIENT_NEXT;
+    }
+    enum err e = ERR_EXIST;
+    if (sidmap_find(&c->ep.sids, n->broker.ix, op->sid, op->sid_len) == 0) {
+        if (!subject_valid(op->subject, op->subject_len)) {
+            (void)client_write_err(n, c, NATS_ERR_INVALID_SUBJECT);
+            return CLIENT_NEXT;
+        }
+        e = broker_subscribe(&n->broker, &c->ep, op->subject, op->subject_len, op->queue, op->queue_len, op->sid, op->sid_len);
+    }
+    if (e == ERR_AGAIN)
+        return CLIENT_AGAIN;
+    if (e == ERR_LIMIT || e == ERR_NOMEM) {
+        COUNT(&n->sh->counters, subs_refused, 1);
+        (void)client_write_err(n, c, NATS_ERR_MAX_SUBS);
+        return CLIENT_NEXT;
+    }
+    client_ok(n, c);
+    return CLIENT_NEXT;
+}
+
+static enum client_result
+client_on_unsub(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    if (broker_unsubscribe(&n->broker, &c->ep, op->sid, op->sid_len, op->max) != OK)
+        return CLIENT_AGAIN;
+    client_ok(n, c);
+    return CLIENT_NEXT;
+}
+
+/* ---- PING, PONG ---- */
+
+static enum client_result
+client_on_ping(struct net *n, struct conn *c)
+{
+    trace_out(c, "PONG\r\n", 6);
+    (void)broker_write(&n->broker, &c->ep, "PONG\r\n", 6); /* without memory it closes c itself */
+    if ((c->flags & CONN_CONNECTED) != 0 && (c->flags & CONN_FIRST_PONG) == 0) {
+        c->flags |= CONN_FIRST_PONG;
+        if (c->opts->protocol >= 1)
+            conn_send_info(n, c, true);
+    }
+    return CLIENT_NEXT;
+}
+
+static enum client_result
+client_on_pong(struct net *n, struct conn *c)
+{
+    if (c->n_pings_out > 0) {
+        int64_t rtt = n->sh->now - c->ping_sent_ns;
+        c->rtt_ns = rtt > 0 ? rtt : 1;
+    }
+    c->n_pings_out = 0;
+    return CLIENT_NEXT;
+}
+
+void
+client_arm_first_ping(struct net *n, struct conn *c)
+{
+    int64_t first = min_i64(n->cfg->ping_interval_ns, NET_FIRST_PING_NS);
+    first += (int64_t)(io_random(n->sh->io) % (uint64_t)(first / 5 + 1)); /* up to a fifth more, so that storms spread */
+    timer_arm(&n->sh->timers, &c->ping_timer, n->sh->now + first);
+}
+
+void
+client_ping_timer(struct timer *t, int64_t now_ns)
+{
+    struct conn *c = CONTAINER_OF(t, struct conn, ping_timer);
+    struct net *n = net_of(shard_current);
+    const struct net_cfg *cfg = n->cfg;
+
+    if (c->state != CONN_OPEN)
+        return;
+    /* The first ping always goes out: no round trip has been measured before it. */
+    bool rtt_fresh = c->ping_sent_ns != 0 && now_ns - c->ping_sent_ns < RTT_FRESH_S * NS_PER_S;
+    bool busy = rtt_fresh && now_ns - c->last_in_ns < cfg->ping_interval_ns;
+    if (!busy) {
+        if (c->n_pings_out + 1u > cfg->ping_max) {
+            char name[CONN_NAME_MAX];
+            COUNT(&n->sh->counters, stale_conns, 1);
+            log_dbg("%s - Stale Client Connection - Closing", conn_name(c, name, sizeof(name)));
+            conn_close_err(n, c, NATS_ERR_STALE, NATS_CLOSED_STALE);
+            return;
+        }
+        c->n_pings_out++;
+        c->ping_sent_ns = now_ns;
+        trace_out(c, "PING\r\n", 6);
+        if (!broker_write(&n->broker, &c->ep, "PING\r\n", 6))
+            return; /* it closed c */
+    }
+    timer_arm(&n->sh->timers, t, now_ns + cfg->ping_interval_ns);
+}
+
+/* A client's INFO is read and ignored; one that is no JSON object ends the connection. */
+static enum client_result
+client_on_info(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    struct json *doc;
+    struct json_why why;
+
+    if (json_parse(op->args, op->args_len, JSON_SIZE_MAX, &doc, &why) != OK)
+        return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
+    enum json_type type = json_type(json_root(doc));
+    json_free(doc);
+    return type == JSON_OBJECT || type == JSON_NULL ? CLIENT_NEXT : client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
+}
+
+/* ---- all of them ---- */
+
+enum client_result
+client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    enum client_result r;
+
+    if (UNLIKELY(log_trace_on))
+        trace_in(c, op);
+    if (op->kind != NATS_PONG)
+        c->last_in_ns = n->sh->now;
+    switch ((enum nats_kind)op->kind) {
+    case NATS_PUB:
+    case NATS_HPUB:
+        r = client_on_pub(n, c, op);
+        break;
+    case NATS_SUB:
+        r = client_on_sub(n, c, op);
+        break;
+    case NATS_UNSUB:
+        r = client_on_unsub(n, c, op);
+        break;
+    case NATS_CONNECT:
+        r = client_on_connect(n, c, op);
+        break;
+    case NATS_PING:
+        r = client_on_ping(n, c);
+        break;
+    case NATS_PONG:
+        r = client_on_pong(n, c);
+        break;
+    case NATS_INFO:
+        r = client_on_info(n, c, op);
+        break;
+    case NATS_PLUS_OK:
+        r = CLIENT_NEXT;
+        break;
+    case NATS_MINUS_ERR: {
+        char name[CONN_NAME_MAX], text[256];
+        log_err("%s - Client Error %s", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), op->args, op->args_len));
+        r = client_close(n, c, NATS_CLOSED_PARSE_ERROR);
+        break;
+    }
+    case NATS_KIND_N:
+    default:
+        ASSERT(!"an operation the parser does not make");
+    }
+    /* It may have become its own slow consumer. */
+    return UNLIKELY(c->state != CONN_OPEN) ? CLIENT_CLOSE : r;
+}
+
+void
+client_on_bad(struct net *n, struct conn *c, const struct nats_bad *bad)
+{
+    char name[CONN_NAME_MAX];
+
+    COUNT(&n->sh->counters, protocol_errors, 1);
+    (void)nats_bad_text(bad, n->line, n->line_cap); /* cut is fine in a log */
+    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->line);
+    if (bad->err != NATS_ERR_NONE)
+        conn_close_err(n, c, (enum nats_err)bad->err, (enum nats_closed)bad->closed);
+    else
+        conn_close(n, c, (enum nats_closed)bad->closed);
+}

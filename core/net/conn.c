@@ -1,0 +1,613 @@
+/* A connection's life: opened, read, written, closed. What its bytes mean is client.c's. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/net/net_priv.h"
+
+enum {
+    CONN_IN_MIN = 512,
+    CONN_IN_AT_ONCE = 128 * 1024, /* payloads up to here get their whole buffer at once; longer ones as they come */
+    CONN_INFO_STRINGS = 256,      /* client_ip, nonce, account name */
+};
+
+/* ---- lists ---- */
+
+void
+conn_list_push(struct net *n, struct conn_list *l, struct conn *c)
+{
+    c->next_list = 0;
+    if (l->tail != 0)
+        net_conn(n, l->tail)->next_list = c->ep.slot;
+    else
+        l->head = c->ep.slot;
+    l->tail = c->ep.slot;
+    l->n++;
+}
+
+struct conn *
+conn_list_pop(struct net *n, struct conn_list *l)
+{
+    if (l->head == 0)
+        return NULL;
+    struct conn *c = net_conn(n, l->head);
+    l->head = c->next_list;
+    if (l->head == 0)
+        l->tail = 0;
+    c->next_list = 0;
+    l->n--;
+    return c;
+}
+
+const char *
+conn_name(const struct conn *c, char *to, uint32_t cap)
+{
+    char peer[ADDR_TEXT_MAX];
+    (void)addr_text(&c->peer, peer, sizeof(peer)); /* empty when the system did not say */
+    (void)snprintf(to, cap, "%s - cid:%llu", peer, (unsigned long long)c->cid);
+    return to;
+}
+
+/* ---- INFO ---- */
+
+static bool
+conn_prepare_info(struct net *n)
+{
+    struct nats_info_server s = n->cfg->info;
+    size_t cap = 4096;
+
+    s.port = (uint16_t)atomic_load(&n->set->port);
+    for (; cap <= 1024 * 1024; cap *= 2) {
+        char *text = realloc(n->info_text, cap);
+        if (text == NULL)
+            return false;
+        n->info_text = text;
+        if (nats_info_prepare(&s, text, cap, &n->info) == OK)
+            break;
+    }
+    size_t line_cap = NATS_INFO_CONN_MAX(&n->info, CONN_INFO_STRINGS);
+    if (line_cap < NATS_PERM_MAX(2 * (size_t)n->cfg->max_control_line))
+        line_cap = NATS_PERM_MAX(2 * (size_t)n->cfg->max_control_line);
+    n->line = malloc(line_cap);
+    n->line_cap = (uint32_t)line_cap;
+    return n->line != NULL && n->info.text != NULL;
+}
+
+void
+conn_send_info(struct net *n, struct conn *c, bool connect_info)
+{
+    char ip[ADDR_TEXT_MAX];
+
+    (void)addr_ip_text(&c->peer, ip, sizeof(ip)); /* empty: left out */
+    struct nats_info_conn ic = {
+        .max_payload = c->lim.max_payload,
+        .client_id = c->cid,
+        .client_ip = ip,
+        .connect_info = connect_info,
+        .remote_account = connect_info ? "$G" : NULL,
+    };
+    size_t len = nats_info_encode(&n->info, &ic, n->line, n->line_cap);
+    ASSERT(len > 0); /* conn_prepare_info made the room */
+    trace_out(c, n->line, (uint32_t)len);
+    (void)broker_write(&n->broker, &c->ep, n->line, (uint32_t)len); /* without memory it closes c itself */
+}
+
+/* ---- opening ---- */
+
+static struct conn *
+conn_take(struct net *n)
+{
+    if (n->info.text == NULL && !conn_prepare_info(n))
+        return NULL;
+    uint32_t slot = slab_take(&n->conns);
+    if (slot == 0)
+        return NULL;
+    struct conn *c = net_conn(n, slot);
+    c->ep.slot = slot;
+    return c;
+}
+
+static void
+conn_write_timer(struct timer *t, int64_t now_ns)
+{
+    struct conn *c = CONTAINER_OF(t, struct conn, write_timer);
+    struct net *n = net_of(shard_current);
+    char name[CONN_NAME_MAX];
+
+    if ((c->flags & CONN_SENDING) == 0)
+        return;
+    int64_t due = c->send_since_ns + n->cfg->write_deadline_ns;
+    if (now_ns < due) {
+        timer_arm(&n->sh->timers, t, due);
+        return;
+    }
+    COUNT(&n->sh->counters, slow_consumers_deadline, 1);
+    log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
+            (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
+    conn_close(n, c, NATS_CLOSED_SLOW_DEADLINE);
+}
+
+/* One connection less, for whoever places new ones. */
+static void
+conn_count_closed(struct shard *sh)
+{
+    struct shard_pub *pub = &sh->set->pub[sh->id];
+    atomic_store_explicit(&pub->n_closed, atomic_load_explicit(&pub->n_closed, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+void
+conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
+{
+    struct shard *sh = n->sh;
+    struct conn *c = n->stopping ? NULL : conn_take(n);
+
+    if (c == NULL) {
+        COUNT(&sh->counters, conns_refused, 1);
+        io_fd_drop(sh->io, fd);
+        conn_count_closed(sh);
+        return;
+    }
+    const struct net_cfg *cfg = n->cfg;
+    c->state = CONN_OPEN;
+    c->cid = cid;
+    c->flags = CONN_VERBOSE | CONN_PEDANTIC;
+    c->ep.flags = EP_ECHO;
+    c->ep.acc = ACCOUNT_GLOBAL;
+    c->ep.n_pending_max = cfg->max_pending;
+    c->lim = (struct nats_limits){.max_payload = cfg->max_payload, .max_control_line = cfg->max_control_line};
+    c->start_ns = sh->now;
+    c->last_in_ns = sh->now;
+    c->ping_timer.fn = client_ping_timer;
+    c->write_timer.fn = conn_write_timer;
+    c->next = n->all_head;
+    if (n->all_head != 0)
+        net_conn(n, n->all_head)->prev = c->ep.slot;
+    n->all_head = c->ep.slot;
+    n->n_conns++;
+    COUNT(&sh->counters, conns_accepted, 1);
+    io_sock_init(sh->io, &c->sock, fd, c);
+    c->peer = addr_of_peer(&c->sock);
+    if (log_debug_on) {
+        char name[CONN_NAME_MAX];
+        log_dbg("%s - Client connection created", conn_name(c, name, sizeof(name)));
+    }
+    conn_send_info(n, c, false);
+    if (refuse) {
+        COUNT(&sh->counters, conns_refused, 1);
+        conn_close_err(n, c, NATS_ERR_MAX_CONNS, NATS_CLOSED_MAX_CONNS);
+        return;
+    }
+    timer_arm(&sh->timers, &c->ping_timer, sh->now + cfg->ping_interval_ns);
+    io_recv_start(sh->io, &c->sock);
+}
+
+/* ---- reading ---- */
+
+/* Forget the first bytes of `in`; without bytes it holds no buffer. */
+static void
+conn_in_drop(struct net *n, struct conn *c)
+{
+    if (c->in != NULL && c->in_off == c->in_len) {
+        bufpool_give(n->sh->bufs, c->in, c->in_cap);
+        c->in = NULL;
+        c->in_len = c->in_cap = c->in_off = c->in_need = 0;
+        c->in_exact = false;
+    }
+}
+
+/* Room for len more bytes at the end of `in`. False: no memory. */
+static bool
+conn_in_room(struct net *n, struct conn *c, uint32_t len)
+{
+    uint32_t used = c->in_len - c->in_off;
+
+    if (c->in_cap - c->in_len >= len)
+        return true;
+    uint32_t want = used + len;
+    if (c->in_exact && c->in_need > want)
+        want = c->in_need <= CONN_IN_AT_ONCE ? c->in_need : (uint32_t)min_u64(c->in_need, 4 * (uint64_t)want);
+    if (want < CONN_IN_MIN)
+        want = CONN_IN_MIN;
+    if (c->in_cap >= want && c->in_off > 0) {
+        memmove(c->in, c->in + c->in_off, used);
+    } else {
+        uint32_t cap;
+        uint8_t *in = bufpool_take(n->sh->bufs, want, &cap);
+        if (in == NULL)
+            return false;
+        if (used > 0)
+            memcpy(in, c->in + c->in_off, used);
+        if (c->in != NULL)
+            bufpool_give(n->sh->bufs, c->in, c->in_cap);
+        c->in = in;
+        c->in_cap = cap;
+    }
+    c->in_len = used;
+    c->in_off = 0;
+    return true;
+}
+
+/* Keep bytes for later. False: no memory, c is closing. */
+static bool
+conn_in_keep(struct net *n, struct conn *c, const uint8_t *p, uint32_t len)
+{
+    if (!conn_in_room(n, c, len)) {
+        COUNT(&n->sh->counters, bufs_refused, 1);
+        conn_close(n, c, NATS_CLOSED_READ_ERROR);
+        return false;
+    }
+    memcpy(c->in + c->in_len, p, len);
+    c->in_len += len;
+    return true;
+}
+
+static void
+conn_block(struct net *n, struct conn *c)
+{
+    COUNT(&n->sh->counters, recv_paused, 1);
+    io_recv_stop(n->sh->io, &c->sock);
+    c->flags |= CONN_BLOCKED;
+    conn_list_push(n, &n->blocked, c);
+}
+
+static void
+conn_stall(struct net *n, struct conn *c)
+{
+    COUNT(&n->sh->counters, stalls, 1);
+    io_recv_stop(n->sh->io, &c->sock);
+    c->flags |= CONN_STALLED;
+    c->n_stalls++;
+    c->stall_until_ns = n->sh->now + NET_STALL_NS;
+    if (n->stalled.head == 0)
+        timer_arm(&n->sh->timers, &n->stall_timer, c->stall_until_ns);
+    conn_list_push(n, &n->stalled, c);
+}
+
+static bool
+conn_paused(const struct conn *c)
+{
+    return (c->flags & (CONN_BLOCKED | CONN_STALLED)) != 0;
+}
+
+/* What became of a run of bytes. */
+enum conn_ran {
+    RAN_ALL,   /* every whole operation handled; *used says up to where */
+    RAN_PAUSED, /* blocked or stalled at *used */
+    RAN_BUDGET, /* the turn's work is done; go on at *used next turn */
+    RAN_CLOSED,
+};
+
+/* Handle the operations in [p, p + len). */
+static enum conn_ran
+conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t *ret_used)
+{
+    struct nats_op op;
+    struct nats_bad bad;
+    uint32_t used = 0;
+    enum conn_ran ran = RAN_ALL;
+
+    while (used < len) {
+        enum nats_verdict v = nats_parse(p + used, len - used, &c->lim, &op, &bad);
+        if (v == NATS_MORE) {
+            c->in_need = (uint32_t)min_u64(op.n_bytes, UINT32_MAX);
+            c->in_exact = op.exact;
+            break;
+        }
+        if (UNLIKELY(v == NATS_BAD)) {
+            client_on_bad(n, c, &bad);
+            return RAN_CLOSED;
+        }
+        enum client_result r = client_on_op(n, c, &op);
+        if (UNLIKELY(r == CLIENT_CLOSE))
+            return RAN_CLOSED;
+        if (UNLIKELY(r == CLIENT_AGAIN)) {
+            conn_block(n, c);
+            ran = RAN_PAUSED;
+            break;
+        }
+        used += (uint32_t)op.n_bytes;
+        if (UNLIKELY((c->flags & CONN_STALL_WANTED) != 0)) {
+            c->flags &= (uint16_t)~CONN_STALL_WANTED;
+            if (c->n_stalls < NET_STALLS_MAX) {
+                conn_stall(n, c);
+                ran = RAN_PAUSED;
+                break;
+            }
+        }
+        if (UNLIKELY(n->sh->work_left <= 0 && used < len)) {
+            ran = RAN_BUDGET;
+            break;
+        }
+    }
+    *ret_used = used;
+    return ran;
+}
+
+/* Handle what stands in `in`. */
+static enum conn_ran
+conn_run_in(struct net *n, struct conn *c)
+{
+    uint32_t used;
+
+    if (c->in_len - c->in_off < c->in_need) /* known to be incomplete */
+        return RAN_ALL;
+    enum conn_ran ran = conn_run(n, c, c->in + c->in_off, c->in_len - c->in_off, &used);
+    if (ran == RAN_CLOSED)
+        return ran;
+    c->in_off += used;
+    if (ran != RAN_ALL || c->in_off == c->in_len) {
+        c->in_need = 0;
+        c->in_exact = false;
+    }
+    conn_in_drop(n, c);
+    return ran;
+}
+
+/* How many of the len new bytes at p belong to the operation begun in `in`: up to its end where that is known, else up to the end of
+ * the line. */
+static uint32_t
+conn_join_len(const struct conn *c, const uint8_t *p, uint32_t len)
+{
+    uint32_t have = c->in_len - c->in_off;
+
+    if (c->in_exact)
+        return (uint32_t)min_u64(c->in_need - have, len);
+    const uint8_t *lf = memchr(p, '\n', len);
+    return lf != NULL ? (uint32_t)(lf - p) + 1 : len;
+}
+
+/* End of stream: when everything it said before is handled, it is closed. */
+static void
+conn_on_eof(struct net *n, struct conn *c, enum err err)
+{
+    if (conn_paused(c)) {
+        c->flags |= CONN_EOF;
+        return;
+    }
+    conn_close(n, c, err == ERR_CLOSED ? NATS_CLOSED_CLIENT : NATS_CLOSED_READ_ERROR);
+}
+
+/* False: the budget ran out; *ev holds what is left. */
+bool
+conn_on_recv(struct net *n, struct conn *c, struct io_event *ev)
+{
+    if (c->state != CONN_OPEN)
+        return true;
+    if (ev->err != OK) {
+        conn_on_eof(n, c, (enum err)ev->err);
+        return true;
+    }
+    c->n_stalls = 0;
+    while (ev->len > 0) {
+        if (UNLIKELY(conn_paused(c))) {
+            (void)conn_in_keep(n, c, ev->data, ev->len); /* without memory it closes c itself */
+            return true;
+        }
+        uint32_t used = 0;
+        enum conn_ran ran;
+        if (UNLIKELY(c->in != NULL)) {
+            used = conn_join_len(c, ev->data, ev->len);
+            if (!conn_in_keep(n, c, ev->data, used))
+                return true;
+            ran = conn_run_in(n, c);
+            if (ran == RAN_BUDGET) /* at most one operation stands there: nothing is left of it */
+                ran = RAN_ALL;
+        } else {
+            ran = conn_run(n, c, ev->data, ev->len, &used);
+            if (ran == RAN_ALL && used < ev->len) {
+                (void)conn_in_keep(n, c, ev->data + used, ev->len - used); /* as above */
+                return true;
+            }
+        }
+        if (ran == RAN_CLOSED)
+            return true;
+        ev->data += used;
+        ev->len -= used;
+        if (n->sh->work_left <= 0 && ev->len > 0 && !conn_paused(c))
+            return false;
+    }
+    return true;
+}
+
+/* ---- going on ---- */
+
+/* Handle what a paused connection kept; true when it reads from its socket again (or closes). */
+static bool
+conn_resume(struct net *n, struct conn *c)
+{
+    if (c->in != NULL) {
+        enum conn_ran ran = conn_run_in(n, c);
+        if (ran == RAN_PAUSED)
+            return false;
+        if (ran == RAN_CLOSED)
+            return true;
+        if (ran == RAN_BUDGET) {
+            c->flags |= CONN_BLOCKED;
+            conn_list_push(n, &n->blocked, c);
+            return false;
+        }
+    }
+    if ((c->flags & CONN_EOF) != 0)
+        conn_close(n, c, NATS_CLOSED_CLIENT);
+    else
+        io_recv_start(n->sh->io, &c->sock);
+    return true;
+}
+
+void
+conn_resume_all(struct net *n)
+{
+    uint32_t max = n->blocked.n < NET_BLOCKED_MAX ? n->blocked.n : NET_BLOCKED_MAX;
+
+    for (uint32_t i = 0; i < max; i++) {
+        struct conn *c = conn_list_pop(n, &n->blocked);
+        c->flags &= (uint16_t)~CONN_BLOCKED;
+        if (c->state == CONN_OPEN)
+            (void)conn_resume(n, c); /* paused again: it is back in a list */
+        if (n->sh->work_left <= 0)
+            break;
+    }
+    while (n->stalled.head != 0 && net_conn(n, n->stalled.head)->stall_until_ns <= n->sh->now) {
+        struct conn *c = conn_list_pop(n, &n->stalled);
+        c->flags &= (uint16_t)~CONN_STALLED;
+        if (c->state == CONN_OPEN)
+            (void)conn_resume(n, c);
+    }
+    if (n->stalled.head != 0 && !timer_armed(&n->stall_timer))
+        timer_arm(&n->sh->timers, &n->stall_timer, net_conn(n, n->stalled.head)->stall_until_ns);
+}
+
+/* ---- writing ---- */
+
+static void
+conn_sent(struct net *n, struct conn *c, size_t len)
+{
+    outq_drop(&c->ep.out, n->sh->bufs, len);
+    c->send_since_ns = n->sh->now;
+}
+
+void
+conn_flush(struct net *n, struct conn *c)
+{
+    struct iovec iov[IO_IOV_MAX];
+
+    if (c->state == CONN_CLOSING || (c->flags & CONN_SENDING) != 0)
+        return;
+    while (c->ep.out.n_bytes > 0) {
+        size_t sent = 0;
+        uint32_t n_iov = outq_iov(&c->ep.out, iov, IO_IOV_MAX);
+        enum err e = io_send(n->sh->io, &c->sock, iov, n_iov, &sent);
+        if (e == ERR_PENDING) {
+            c->flags |= CONN_SENDING;
+            c->send_since_ns = n->sh->now;
+            if (!timer_armed(&c->write_timer))
+                timer_arm(&n->sh->timers, &c->write_timer, n->sh->now + n->cfg->write_deadline_ns);
+            return;
+        }
+        if (e != OK) {
+            conn_close(n, c, NATS_CLOSED_WRITE_ERROR);
+            return;
+        }
+        conn_sent(n, c, sent);
+    }
+    if (c->state == CONN_LAST_WORDS)
+        conn_close(n, c, (enum nats_closed)c->closed);
+}
+
+void
+conn_on_send(struct net *n, struct conn *c, const struct io_event *ev)
+{
+    c->flags &= (uint16_t)~CONN_SENDING;
+    if (c->state == CONN_CLOSING)
+        return;
+    if (ev->err != OK) {
+        conn_close(n, c, NATS_CLOSED_WRITE_ERROR);
+        return;
+    }
+    conn_sent(n, c, ev->len);
+    if (c->ep.out.n_bytes > 0)
+        broker_mark_dirty(&n->broker, &c->ep);
+    else if (c->state == CONN_LAST_WORDS)
+        conn_close(n, c, (enum nats_closed)c->closed);
+}
+
+/* ---- closing ---- */
+
+static bool
+conn_has_last_words(enum nats_closed why)
+{
+    return why != NATS_CLOSED_READ_ERROR && why != NATS_CLOSED_WRITE_ERROR && why != NATS_CLOSED_SLOW_PENDING &&
+           why != NATS_CLOSED_SLOW_DEADLINE && why != NATS_CLOSED_TLS_HANDSHAKE;
+}
+
+void
+conn_close_err(struct net *n, struct conn *c, enum nats_err err, enum nats_closed why)
+{
+    size_t len;
+    const char *line = nats_err_line(err, &len);
+
+    trace_out(c, line, (uint32_t)len);
+    (void)broker_write(&n->broker, &c->ep, line, (uint32_t)len); /* it is closing either way */
+    conn_close(n, c, why);
+}
+
+void
+conn_close(struct net *n, struct conn *c, enum nats_closed why)
+{
+    struct shard *sh = n->sh;
+
+    if (c->state == CONN_CLOSING || c->state == CONN_FREE)
+        return;
+    if (c->state == CONN_OPEN) {
+        c->closed = (uint8_t)why;
+        c->ep.flags |= EP_DEAD; /* nothing is delivered to it from here on */
+        timer_disarm(&sh->timers, &c->ping_timer);
+        if (conn_has_last_words(why) && c->ep.out.n_bytes > 0) {
+            c->state = CONN_LAST_WORDS;
+            io_recv_stop(sh->io, &c->sock);
+            broker_mark_dirty(&n->broker, &c->ep);
+            return;
+        }
+    }
+    c->state = CONN_CLOSING;
+    if (log_debug_on) {
+        char name[CONN_NAME_MAX];
+        log_dbg("%s - Client connection closed: %s", conn_name(c, name, sizeof(name)), nats_closed_text((enum nats_closed)c->closed));
+    }
+    timer_disarm(&sh->timers, &c->write_timer);
+    COUNT(&sh->counters, conns_closed, 1);
+    io_close(sh->io, &c->sock);
+    c->next_closing = n->closing_head;
+    n->closing_head = c->ep.slot;
+}
+
+void
+conn_on_closed(struct net *n, struct conn *c)
+{
+    ASSERT(c->state == CONN_CLOSING);
+    outq_fini(&c->ep.out, n->sh->bufs);
+    c->in_off = c->in_len; /* not before: conn_close may be called while an operation in it is being handled */
+    conn_in_drop(n, c);
+    c->flags |= CONN_IO_DONE;
+}
+
+static void
+conn_free(struct net *n, struct conn *c)
+{
+    ASSERT(c->in == NULL && c->ep.out.head == NULL && c->ep.n_subs == 0);
+    if (c->prev != 0)
+        net_conn(n, c->prev)->next = c->next;
+    else
+        n->all_head = c->next;
+    if (c->next != 0)
+        net_conn(n, c->next)->prev = c->prev;
+    n->n_conns--;
+    if (c->opts != NULL) {
+        nats_connect_fini(c->opts);
+        free(c->opts);
+    }
+    conn_count_closed(n->sh);
+    slab_give(&n->conns, c->ep.slot);
+}
+
+void
+conn_reap_all(struct net *n)
+{
+    uint32_t *link = &n->closing_head;
+
+    for (uint32_t i = 0; *link != 0 && i < NET_CLOSE_MAX; i++) {
+        struct conn *c = net_conn(n, *link);
+        if ((c->flags & CONN_SUBS_GONE) == 0 && broker_forget(&n->broker, &c->ep))
+            c->flags |= CONN_SUBS_GONE;
+        bool listed = conn_paused(c) || (c->ep.flags & EP_DIRTY) != 0;
+        if ((c->flags & CONN_SUBS_GONE) != 0 && (c->flags & CONN_IO_DONE) != 0 && !listed) {
+            *link = c->next_closing;
+            conn_free(n, c);
+        } else {
+            link = &c->next_closing;
+        }
+    }
+    /* What is left waits for its socket (an event comes), or for more turns, which nothing else may bring. */
+    if (n->closing_head != 0 && !timer_armed(&n->close_timer))
+        timer_arm(&n->sh->timers, &n->close_timer, n->sh->now + NS_PER_MS);
+}

@@ -1,0 +1,87 @@
+/* Accepting, and placing connections on shards. */
+#include <unistd.h>
+
+#include "core/net/net_priv.h"
+
+enum {
+    LISTENER_BACKLOG = 4096,
+    LISTENER_RETRY_MS = 3000, /* a killed predecessor's ring may hold the port for a moment */
+};
+
+enum err
+listener_start(struct net *n)
+{
+    struct sockaddr_storage ss;
+    socklen_t len;
+    uint16_t port;
+
+    enum err e = addr_resolve(n->cfg->host, n->cfg->port, &ss, &len);
+    if (e == OK)
+        e = io_listen(n->sh->io, &n->listener, (struct sockaddr *)&ss, len, LISTENER_BACKLOG, LISTENER_RETRY_MS, n, &port);
+    if (e != OK) {
+        log_line(LOG_FTL, "Error listening on port: %s:%u, %s", n->cfg->host, n->cfg->port, err_text(e));
+        return e;
+    }
+    n->listening = true;
+    atomic_store(&n->set->port, port);
+    io_accept_start(n->sh->io, &n->listener);
+    return OK;
+}
+
+void
+listener_stop(struct net *n)
+{
+    if (!n->listening)
+        return;
+    n->listening = false;
+    io_close(n->sh->io, &n->listener);
+}
+
+/* Connections that live now, everywhere. */
+static uint64_t
+listener_n_live(struct net *n, uint32_t *ret_least)
+{
+    uint64_t total = 0, least_n = UINT64_MAX;
+
+    for (uint32_t i = 0; i < n->sh->n_shards; i++) {
+        uint64_t live = n->n_assigned[i] - atomic_load_explicit(&n->sh->set->pub[i].n_closed, memory_order_relaxed);
+        total += live;
+        if (live < least_n) {
+            least_n = live;
+            *ret_least = i;
+        }
+    }
+    return total;
+}
+
+void
+listener_on_accept(struct net *n, struct io_event *ev)
+{
+    struct shard *sh = n->sh;
+    uint32_t to = 0;
+
+    if (ev->err != OK) {
+        COUNT(&sh->counters, accept_failed, 1);
+        log_err("Error accepting client connections: %s; trying again shortly", err_text((enum err)ev->err));
+        return;
+    }
+    int fd = (int)ev->res;
+    bool refuse = listener_n_live(n, &to) >= n->cfg->max_connections;
+    uint64_t cid = n->next_cid++;
+    if (to != sh->id && !refuse && mbox_room(sh->out[to], 1, sizeof(struct record_conn), 0)) {
+        struct record_conn *r = (void *)shard_push(sh, to, RECORD_CONN, sizeof(*r));
+        r->cid = cid;
+        r->fd = fd;
+        r->refuse = 0;
+        n->n_assigned[to]++;
+        return;
+    }
+    n->n_assigned[sh->id]++;
+    conn_open(n, fd, cid, refuse);
+}
+
+void
+listener_on_conn(struct net *n, const struct record_conn *r)
+{
+    conn_open(n, r->fd, r->cid, r->refuse != 0);
+}

@@ -1,0 +1,253 @@
+/* The shard's callbacks: events, records, turns. */
+#include "core/net/net.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/net/net_priv.h"
+
+enum {
+    NET_CONNS_MAX = 1 << 24,       /* per shard; the real limit is max_connections */
+    NET_TRIM_NS = 250000000,       /* how often unused memory is given back */
+    NET_FIRST_CID = 5,             /* below are the server's own connections, as in nats-server */
+    NET_STOP_NS = 1000000000,      /* a stopping shard waits so long for its sockets */
+};
+
+/* ---- what the broker tells ---- */
+
+static void
+net_on_slow(struct broker *b, struct endpoint *ep)
+{
+    struct net *n = b->ops_arg;
+    struct conn *c = conn_of(ep);
+    char name[CONN_NAME_MAX];
+
+    log_inf("%s - Slow Consumer Detected: MaxPending of %llu Exceeded", conn_name(c, name, sizeof(name)),
+            (unsigned long long)ep->n_pending_max);
+    conn_close(n, c, NATS_CLOSED_SLOW_PENDING);
+}
+
+static void
+net_on_no_memory(struct broker *b, struct endpoint *ep)
+{
+    struct net *n = b->ops_arg;
+    char name[CONN_NAME_MAX];
+
+    log_err("%s - out of buffers for its output; closing it", conn_name(conn_of(ep), name, sizeof(name)));
+    conn_close(n, conn_of(ep), NATS_CLOSED_WRITE_ERROR);
+}
+
+static void
+net_on_stall(struct broker *b, struct endpoint *ep)
+{
+    struct net *n = b->ops_arg;
+    struct conn *c = conn_of(ep);
+
+    if (n->cfg->no_stall || c->state != CONN_OPEN)
+        return;
+    c->flags |= CONN_STALL_WANTED;
+}
+
+static const struct broker_ops net_broker_ops = {
+    .on_slow = net_on_slow,
+    .on_no_memory = net_on_no_memory,
+    .on_stall = net_on_stall,
+};
+
+/* ---- timers ---- */
+
+static void
+net_on_stall_timer(struct timer *t, int64_t now_ns)
+{
+    (void)t; /* conn_resume_all looks at the list in every turn; the timer only makes a turn happen */
+    (void)now_ns;
+}
+
+static void
+net_on_trim_timer(struct timer *t, int64_t now_ns)
+{
+    struct net *n = CONTAINER_OF(t, struct net, trim_timer);
+
+    (void)bufpool_trim(n->sh->bufs, now_ns); /* how much came back shows in the pool's own figures */
+    interest_trim(n->broker.ix);
+    slab_trim(&n->conns);
+    timer_arm(&n->sh->timers, t, now_ns + NET_TRIM_NS);
+}
+
+/* ---- shard callbacks ---- */
+
+static enum err
+net_on_start(struct shard *sh)
+{
+    struct net_set *set = sh->set->app_arg;
+    struct net *n = calloc(1, sizeof(*n));
+    if (n == NULL)
+        return ERR_NOMEM;
+    n->sh = sh;
+    n->set = set;
+    n->cfg = set->cfg;
+    n->next_cid = NET_FIRST_CID;
+    n->listener.fd = -1;
+    sh->app = n;
+    slab_init(&n->conns, sizeof(struct conn), NET_CONNS_MAX);
+    struct broker_cfg bc = {
+        .eps = &n->conns,
+        .ops = &net_broker_ops,
+        .ops_arg = n,
+        .key = n->cfg->key,
+        .seed = io_random(sh->io),
+    };
+    enum err e = broker_init(&n->broker, sh, &bc);
+    if (e == OK && sh->id == 0)
+        e = listener_start(n);
+    if (e != OK) {
+        broker_fini(&n->broker);
+        slab_fini(&n->conns);
+        free(n);
+        sh->app = NULL;
+        return e;
+    }
+    n->stall_timer.fn = net_on_stall_timer;
+    n->close_timer.fn = net_on_stall_timer;
+    n->trim_timer.fn = net_on_trim_timer;
+    timer_arm(&sh->timers, &n->trim_timer, sh->now + NET_TRIM_NS);
+    return OK;
+}
+
+static void
+net_on_record(struct shard *sh, uint32_t from, const struct mbox_rec *rec)
+{
+    struct net *n = net_of(sh);
+
+    if (rec->type < RECORD_NET) {
+        broker_on_record(&n->broker, from, rec);
+        return;
+    }
+    ASSERT(rec->type == RECORD_CONN);
+    listener_on_conn(n, (const struct record_conn *)(const void *)rec);
+}
+
+static bool
+net_on_drained(struct shard *sh)
+{
+    struct net *n = net_of(sh);
+
+    if (!broker_on_drained(&n->broker))
+        return false;
+    if (n->blocked.head != 0 || n->stalled.head != 0)
+        conn_resume_all(n);
+    return true;
+}
+
+static bool
+net_on_event(struct shard *sh, struct io_event *ev)
+{
+    struct net *n = net_of(sh);
+
+    if (LIKELY(ev->kind == IO_EV_RECV))
+        return conn_on_recv(n, ev->owner, ev);
+    if (ev->owner == n) { /* the listener */
+        if (ev->kind == IO_EV_ACCEPT)
+            listener_on_accept(n, ev);
+        return true;
+    }
+    if (ev->kind == IO_EV_SEND)
+        conn_on_send(n, ev->owner, ev);
+    else if (ev->kind == IO_EV_CLOSED)
+        conn_on_closed(n, ev->owner);
+    return true;
+}
+
+static void
+net_on_flush(struct shard *sh)
+{
+    struct net *n = net_of(sh);
+    uint32_t slot = n->broker.dirty_head;
+
+    n->broker.dirty_head = 0;
+    while (slot != 0) {
+        struct conn *c = net_conn(n, slot);
+        slot = c->ep.next_dirty;
+        c->ep.flags &= (uint8_t)~EP_DIRTY;
+        conn_flush(n, c);
+    }
+    if (n->stopping && n->n_conns == 0)
+        sh->done = true;
+}
+
+/* The last of a turn's work that pushes to mailboxes. */
+static void
+net_on_handled(struct shard *sh)
+{
+    struct net *n = net_of(sh);
+
+    if (n->broker.n_dead > 0)
+        broker_reap(&n->broker);
+    if (n->closing_head != 0)
+        conn_reap_all(n);
+}
+
+static void
+net_on_close_deadline(struct timer *t, int64_t now_ns)
+{
+    struct net *n = CONTAINER_OF(t, struct net, stall_timer);
+    (void)now_ns;
+    log_wrn("shard %u: %u connections did not close in time", n->sh->id, n->n_conns);
+    n->sh->done = true;
+}
+
+static void
+net_on_ask(struct shard *sh, uint32_t bits)
+{
+    struct net *n = net_of(sh);
+
+    if ((bits & NET_ASK_STOP) == 0 || n->stopping)
+        return;
+    n->stopping = true;
+    listener_stop(n);
+    for (uint32_t slot = n->all_head; slot != 0;) {
+        struct conn *c = net_conn(n, slot);
+        slot = c->next;
+        conn_close(n, c, NATS_CLOSED_SERVER_SHUTDOWN);
+    }
+    timer_disarm(&sh->timers, &n->stall_timer);
+    n->stall_timer.fn = net_on_close_deadline;
+    timer_arm(&sh->timers, &n->stall_timer, sh->now + NET_STOP_NS);
+}
+
+static void
+net_on_stop(struct shard *sh)
+{
+    struct net *n = net_of(sh);
+
+    while (n->all_head != 0) {
+        struct conn *c = net_conn(n, n->all_head);
+        n->all_head = c->next;
+        outq_fini(&c->ep.out, sh->bufs);
+        sidmap_fini(&c->ep.sids);
+        if (c->in != NULL)
+            bufpool_give(sh->bufs, c->in, c->in_cap);
+        if (c->opts != NULL)
+            nats_connect_fini(c->opts);
+        free(c->opts);
+    }
+    if (n->scratch != NULL)
+        bufpool_give(sh->bufs, n->scratch, n->scratch_cap);
+    broker_fini(&n->broker);
+    slab_fini(&n->conns);
+    free(n->info_text);
+    free(n->line);
+    free(n);
+    sh->app = NULL;
+}
+
+const struct shard_app net_app = {
+    .on_start = net_on_start,
+    .on_record = net_on_record,
+    .on_drained = net_on_drained,
+    .on_event = net_on_event,
+    .on_handled = net_on_handled,
+    .on_flush = net_on_flush,
+    .on_ask = net_on_ask,
+    .on_stop = net_on_stop,
+};

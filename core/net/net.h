@@ -1,0 +1,145 @@
+/* net.h - one shard's connections: accepted, read, written, closed.
+ *
+ * Shard 0 listens and places each connection on the shard with the fewest; the others get it as a record. What a client says is
+ * parsed in place in the receive buffer; only what is incomplete, or waits for room in a mailbox, is copied
+ * into a buffer of the connection.
+ *
+ *     OPEN --> LAST_WORDS --> CLOSING --> (slot free)
+ *      |                         ^
+ *      +-------------------------+
+ *     OPEN        reads and writes
+ *     LAST_WORDS  reads nothing more; what is queued (an -ERR) goes out, within the write deadline
+ *     CLOSING     io_close was called; its subscriptions are being removed. Free when both are done.
+ *
+ * Threads  the owning shard; struct net_cfg is immutable and shared.
+ * Memory   connections come from a slab and keep no buffer while idle.
+ * Source   sheet 01, sections 1, 4, 9, 11.
+ */
+#ifndef MIDGE_NET_NET_H
+#define MIDGE_NET_NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/broker/broker.h"
+#include "core/rt/addr.h"
+#include "core/rt/io.h"
+#include "core/rt/shard.h"
+#include "core/rt/slab.h"
+#include "core/rt/timers.h"
+#include "proto/nats.h"
+#include "proto/nats_connect.h"
+#include "proto/nats_info.h"
+
+enum {
+    NET_STALL_NS = 2000000,      /* how long a producer pauses when a subscriber is behind */
+    NET_STALLS_MAX = 5,          /* pauses per read of a producer: 10 ms, as nats-server */
+    NET_FIRST_PING_NS = 2000000000, /* the first PING comes after 2 s ... */
+    NET_CLOSE_MAX = 1024,        /* closing connections looked at per turn */
+    NET_BLOCKED_MAX = 256,       /* blocked connections tried again per turn */
+};
+
+/* What is configured. Shared by all shards, never written after start. */
+struct net_cfg {
+    const char *host;         /* where to listen */
+    uint16_t port;            /* 0: any */
+    uint32_t max_connections; /* 0: none at all */
+    uint32_t max_subs;        /* per connection; 0: no limit */
+    uint32_t max_sub_tokens;  /* 0: no limit */
+    uint32_t max_control_line;
+    int64_t max_payload;
+    uint64_t max_pending;
+    int64_t write_deadline_ns;
+    int64_t ping_interval_ns;
+    uint32_t ping_max;
+    bool headers;
+    bool no_stall; /* no_fast_producer_stall */
+    struct hash_key key;
+    struct nats_info_server info; /* the part of INFO that is the same for all */
+};
+
+/* What the shards' nets share: app_arg of the shard_set. */
+struct net_set {
+    const struct net_cfg *cfg;
+    _Atomic uint32_t port; /* where shard 0 listens; written once, before the first accept */
+};
+
+enum conn_state { CONN_FREE, CONN_OPEN, CONN_LAST_WORDS, CONN_CLOSING };
+
+enum conn_flag {
+    CONN_CONNECTED = 1,     /* CONNECT was accepted */
+    CONN_FIRST_PONG = 2,    /* and the first PING after it answered */
+    CONN_SENDING = 4,       /* a send is in flight */
+    CONN_BLOCKED = 8,       /* its next operation waits for room in a mailbox */
+    CONN_OP_BEGUN = 16,     /* what precedes the publish of that operation was done already */
+    CONN_STALLED = 32,      /* pauses because a subscriber is behind */
+    CONN_EOF = 64,          /* the peer said all it had to say, and it waits in `in` */
+    CONN_IO_DONE = 128,     /* IO_EV_CLOSED has come */
+    CONN_VERBOSE = 256,
+    CONN_PEDANTIC = 512,
+    CONN_SUBS_GONE = 1024,
+    CONN_STALL_WANTED = 2048, /* stall after the operation in progress */
+};
+
+/* One client connection. */
+struct conn {
+    struct endpoint ep; /* first: the broker finds it by slot */
+    struct io_sock sock;
+    struct timer ping_timer;
+    struct timer write_timer;
+    struct nats_limits lim;
+    struct nats_connect *opts; /* NULL before CONNECT */
+    uint8_t *in;               /* bytes not handled yet; NULL: none */
+    uint32_t in_len, in_cap, in_off;
+    uint32_t in_need;          /* bytes from in_off that the next operation takes at least */
+    bool in_exact;
+    uint8_t n_stalls;          /* since the last read */
+    uint16_t flags;            /* enum conn_flag */
+    uint8_t state, closed;     /* enum conn_state, enum nats_closed */
+    uint8_t n_pings_out;
+    struct addr peer;
+    uint64_t cid;
+    int64_t start_ns, last_in_ns, send_since_ns, ping_sent_ns, rtt_ns;
+    uint32_t next, prev;       /* all connections of the shard, by slot */
+    uint32_t next_list;        /* in the list of blocked or stalled ones */
+    uint32_t next_closing;
+    int64_t stall_until_ns;
+};
+
+/* Connections in the order in which they came, by slot. */
+struct conn_list {
+    uint32_t head, tail, n;
+};
+
+struct net {
+    struct shard *sh;
+    const struct net_cfg *cfg;
+    struct net_set *set;
+    struct broker broker;
+    struct slab conns;
+    struct io_sock listener; /* shard 0 */
+    bool listening, stopping;
+    uint32_t all_head;       /* all connections */
+    uint32_t n_conns;
+    struct conn_list blocked, stalled;
+    uint32_t closing_head;       /* connections that wait for their end */
+    struct timer stall_timer;
+    struct timer trim_timer;
+    struct timer close_timer;    /* keeps turns coming while subscriptions of closed connections are removed */
+    uint64_t next_cid;           /* shard 0 */
+    uint64_t n_assigned[SHARDS_MAX]; /* shard 0: connections given to each shard */
+    uint8_t *scratch;            /* a publish that was not written as we would */
+    uint32_t scratch_cap;
+    struct nats_info_template info; /* prepared with the first connection, when the port is known */
+    char *info_text;
+    char *line;                  /* for encoding INFO and -ERR lines */
+    uint32_t line_cap;
+};
+
+/* The callbacks for struct shard_set_cfg; app_arg is a struct net_set. */
+extern const struct shard_app net_app;
+
+/* Bits for shard_ask. */
+enum net_ask { NET_ASK_STOP = 1 };
+
+#endif

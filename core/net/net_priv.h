@@ -1,0 +1,82 @@
+/* net_priv.h - what the files of core/net share. */
+#ifndef MIDGE_NET_NET_PRIV_H
+#define MIDGE_NET_NET_PRIV_H
+
+#include "core/net/net.h"
+#include "core/rt/log.h"
+
+enum { RECORD_CONN = RECORD_NET };
+
+/* An accepted connection for the shard that will own it. */
+struct record_conn {
+    struct mbox_rec rec;
+    uint64_t cid;
+    int32_t fd;
+    uint32_t refuse; /* 1: one too many, say so and close */
+};
+
+static inline struct net *
+net_of(struct shard *sh)
+{
+    return sh->app;
+}
+
+static inline struct conn *
+conn_of(struct endpoint *ep)
+{
+    return (struct conn *)(void *)ep;
+}
+
+static inline struct conn *
+net_conn(struct net *n, uint32_t slot)
+{
+    return slab_at(&n->conns, slot);
+}
+
+void conn_list_push(struct net *n, struct conn_list *l, struct conn *c);
+struct conn *conn_list_pop(struct net *n, struct conn_list *l);
+
+/* listener.c */
+enum err listener_start(struct net *n);
+void listener_stop(struct net *n);
+void listener_on_accept(struct net *n, struct io_event *ev);
+void listener_on_conn(struct net *n, const struct record_conn *r);
+
+/* conn.c */
+/* A connection of this shard on fd. It says INFO at once. */
+void conn_open(struct net *n, int fd, uint64_t cid, bool refuse);
+bool conn_on_recv(struct net *n, struct conn *c, struct io_event *ev);
+void conn_on_send(struct net *n, struct conn *c, const struct io_event *ev);
+void conn_on_closed(struct net *n, struct conn *c);
+/* Send what is queued, if nothing is in flight. */
+void conn_flush(struct net *n, struct conn *c);
+/* Close for this reason: after what is queued went out, where the reason allows last words. */
+void conn_close(struct net *n, struct conn *c, enum nats_closed why);
+/* -ERR and close. */
+void conn_close_err(struct net *n, struct conn *c, enum nats_err err, enum nats_closed why);
+/* Try again what waited for mailboxes, and what paused. */
+void conn_resume_all(struct net *n);
+/* Go on removing closed connections. */
+void conn_reap_all(struct net *n);
+void conn_send_info(struct net *n, struct conn *c, bool connect_info);
+/* "1.2.3.4:5 - cid:7", for log lines. */
+const char *conn_name(const struct conn *c, char *to, uint32_t cap);
+enum { CONN_NAME_MAX = ADDR_TEXT_MAX + 32 };
+
+/* client.c */
+enum client_result {
+    CLIENT_NEXT,  /* done; go on */
+    CLIENT_AGAIN, /* no room: same operation again later */
+    CLIENT_CLOSE, /* the connection is closing */
+};
+enum client_result client_on_op(struct net *n, struct conn *c, const struct nats_op *op);
+void client_on_bad(struct net *n, struct conn *c, const struct nats_bad *bad);
+void client_ping_timer(struct timer *t, int64_t now_ns);
+/* The first PING: soon after CONNECT. */
+void client_arm_first_ping(struct net *n, struct conn *c);
+
+/* trace.c: protocol lines for -V. */
+void trace_in(const struct conn *c, const struct nats_op *op);
+void trace_out(const struct conn *c, const char *what, uint32_t len);
+
+#endif

@@ -1,0 +1,89 @@
+/* Protocol lines for the log (-V): "<<- [PUB foo 5]" came in, "->> [PONG]" goes out. Secrets of CONNECT are redacted, what
+ * peers wrote is escaped. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/net/net_priv.h"
+
+enum { TRACE_TEXT_MAX = 1024, TRACE_PAYLOAD_MAX = 512 };
+
+static const char *const trace_verbs[NATS_KIND_N] = {
+    [NATS_PUB] = "PUB",     [NATS_HPUB] = "HPUB", [NATS_SUB] = "SUB",   [NATS_UNSUB] = "UNSUB",    [NATS_CONNECT] = "CONNECT",
+    [NATS_PING] = "PING",   [NATS_PONG] = "PONG", [NATS_INFO] = "INFO", [NATS_PLUS_OK] = "OK",     [NATS_MINUS_ERR] = "-ERR",
+};
+
+/* Append " text" of n bytes, escaped, at *off. */
+static void
+trace_arg(char *to, size_t cap, size_t *off, const uint8_t *p, size_t n)
+{
+    if (n == 0 || *off + 2 >= cap)
+        return;
+    to[(*off)++] = ' ';
+    (void)log_quote(to + *off, cap - *off, p, n);
+    *off += strlen(to + *off);
+}
+
+static void
+trace_payload(const char *name, const uint8_t *p, size_t n)
+{
+    char text[TRACE_PAYLOAD_MAX * 4];
+    log_trc("%s - <<- MSG_PAYLOAD: [\"%s\"]", name, log_quote(text, sizeof(text), p, n < TRACE_PAYLOAD_MAX ? n : TRACE_PAYLOAD_MAX));
+}
+
+void
+trace_in(const struct conn *c, const struct nats_op *op)
+{
+    char name[CONN_NAME_MAX], args[TRACE_TEXT_MAX];
+    size_t off = 0;
+
+    (void)conn_name(c, name, sizeof(name));
+    args[0] = '\0';
+    switch ((enum nats_kind)op->kind) {
+    case NATS_PUB:
+    case NATS_HPUB:
+        trace_payload(name, op->payload, op->size);
+        trace_arg(args, sizeof(args), &off, op->subject, op->subject_len);
+        trace_arg(args, sizeof(args), &off, op->reply, op->reply_len);
+        trace_arg(args, sizeof(args), &off, op->hdr_text, op->hdr_text_len);
+        trace_arg(args, sizeof(args), &off, op->size_text, op->size_text_len);
+        break;
+    case NATS_SUB:
+        trace_arg(args, sizeof(args), &off, op->subject, op->subject_len);
+        trace_arg(args, sizeof(args), &off, op->queue, op->queue_len);
+        trace_arg(args, sizeof(args), &off, op->sid, op->sid_len);
+        break;
+    case NATS_UNSUB:
+        trace_arg(args, sizeof(args), &off, op->sid, op->sid_len);
+        if (op->max > 0)
+            (void)snprintf(args + off, sizeof(args) - off, " %u", op->max);
+        break;
+    case NATS_CONNECT:
+        args[0] = ' ';
+        (void)nats_connect_redact(op->args, op->args_len, args + 1, sizeof(args) - 1); /* cut is fine in a log */
+        break;
+    case NATS_MINUS_ERR:
+        trace_arg(args, sizeof(args), &off, op->args, op->args_len);
+        break;
+    case NATS_PING:
+    case NATS_PONG:
+    case NATS_INFO:
+    case NATS_PLUS_OK:
+        break;
+    case NATS_KIND_N:
+    default:
+        ASSERT(!"an operation the parser does not make");
+    }
+    log_trc("%s - <<- [%s%s]", name, trace_verbs[op->kind], args);
+}
+
+void
+trace_out(const struct conn *c, const char *line, uint32_t len)
+{
+    char name[CONN_NAME_MAX], text[TRACE_TEXT_MAX];
+
+    if (LIKELY(!log_trace_on))
+        return;
+    while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r' || line[len - 1] == ' '))
+        len--;
+    log_trc("%s - ->> [%s]", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), line, len));
+}
