@@ -259,13 +259,28 @@ public class Client {
         flush(a);
         System.out.println("READY");
         await(back, "the reconnect");
-        flush(a);
+        publish(a, "again.a", "from a"); // goes out behind the SUB that the library repeats
+        awaitSent(a);
+        expect(sub, "again.a", "from a");
         Connection b = dial(url);
         publish(b, "again.b", "from b");
-        flush(b);
         expect(sub, "again.b", "from b");
-        publish(a, "again.a", "from a");
-        expect(sub, "again.a", "from a");
+    }
+
+    /**
+     * jnats has a race of its own after a reconnect (NatsConnectionWriter.enterWaitingForEndReconnectMode queues the
+     * marker before it sets the mode that the marker ends): now and then it never sends again, to no server. What it
+     * still holds by then tells; that run proves nothing, and 75 asks for another.
+     */
+    static void awaitSent(Connection nc) throws Exception {
+        long deadline = System.nanoTime() + WAIT.toNanos() / 4;
+        while (nc.outgoingPendingMessageCount() > 0) {
+            if (System.nanoTime() > deadline) {
+                System.out.println("STUCK: the client never sent what was published");
+                System.exit(75);
+            }
+            Thread.sleep(1); // there is no event for it
+        }
     }
 
     static void noEcho(String url) throws Exception {
