@@ -24,7 +24,7 @@ enum {
     SLAB_OBJ_LEN_MAX = 1 << 20,
     SLAB_PAGE_LEN = 256 << 10,  /* what a page's objects take at most, unless one object is longer ... */
     SLAB_PAGE_LEN_MIN = 4 << 10, /* ... and the target for slabs of few objects */
-    SLAB_TRIM_PAGES = 32,       /* pages given back by one slab_trim, at most */
+    SLAB_TRIM_PAGES = 8,        /* pages given back by one slab_trim, at most: some 30 us each on a virtual machine */
     SLAB_KEEP_CALLS = 4         /* slab_trim keeps what the peak since so many calls needs */
 };
 
