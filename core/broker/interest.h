@@ -105,7 +105,8 @@ struct match_group {
     struct qgroup *const *parts; /* each with a member somewhere, or emptied since */
 };
 
-/* What a subject matches. View until the next interest_match or the next call that changes the interest. */
+/* What a subject matches. View until the next interest_match or the next call that changes the interest; the lists, qgroups and names
+ * that it points to, only until the latter. */
 struct match {
     uint64_t shards; /* other shards with plain interest, a bit each */
     uint32_t n_lists, n_groups;
@@ -117,7 +118,7 @@ struct interest;
 
 struct interest_cfg {
     uint32_t shard_id, n_shards;
-    uint32_t n_subs_max;    /* of this shard; 0 = INTEREST_SUBS_MAX */
+    uint32_t n_subs_max;    /* of this shard; 0, or more than that: INTEREST_SUBS_MAX */
     uint32_t n_cached_max;  /* results kept; 0 = default (8192); rounded to a power of two, at least 8 */
     struct hash_key key;
 };

@@ -1,8 +1,10 @@
 /* sidmap.h - a connection's subscriptions by their sid.
  *
- * Shape    open addressing, 4-byte slots of sub numbers, keyed hash of the sid's bytes (read back through interest_sub).
- *          Nothing is allocated for a connection without subscriptions; up to 2 stand in the struct itself.
- * Threads  the owning shard. Memory  own: sidmap_fini.
+ * Shape    up to 2 sub numbers stand in the struct itself, up to 8 in an array that is searched from end to end; more in a
+ *          table keyed by keyed hash of the sid (tagtab.h), whose bytes are read back through interest_sub.
+ *          Nothing is allocated for a connection with up to 2 subscriptions; 9.4 bytes each for one with many.
+ * Threads  the owning shard.
+ * Memory   own: sidmap_fini. Zeroed memory is an empty map.
  */
 #ifndef MIDGE_BROKER_SIDMAP_H
 #define MIDGE_BROKER_SIDMAP_H
@@ -10,22 +12,32 @@
 #include <stdint.h>
 
 #include "core/broker/interest.h"
+#include "core/rt/err.h"
+
+struct tagtab;
+
+enum { SIDMAP_INLINE = 2, SIDMAP_FEW = 8 };
 
 struct sidmap {
-    uint32_t n, cap; /* cap 0: in place */
+    uint32_t n;
+    uint32_t cap; /* 0: in place, SIDMAP_FEW: few, else: many */
     union {
-        uint32_t in[2];
-        uint32_t *slots;
+        uint32_t in[SIDMAP_INLINE];
+        uint32_t *few;
+        struct tagtab *many;
     } u;
 };
 
 /* The sub with this sid; 0 = none. */
 uint32_t sidmap_find(const struct sidmap *m, struct interest *ix, const uint8_t *sid, uint32_t sid_len);
-/* Add a sub that is not in it. fail: ERR_NOMEM */
+/* Add a sub whose sid is not in it. fail: ERR_NOMEM, unchanged */
 enum err sidmap_add(struct sidmap *m, struct interest *ix, uint32_t sub);
-void sidmap_remove(struct sidmap *m, struct interest *ix, uint32_t sub); /* it is in it */
-/* Any one sub of it, 0 when empty: to take all of them out one by one (cost in all O(n)). */
+/* Take it out; it is in it, and still there to be read (before interest_remove). */
+void sidmap_remove(struct sidmap *m, struct interest *ix, uint32_t sub);
+/* Any one sub of it, 0 when empty: to take all of them out one by one. *cursor starts at 0; the cost in all is O(n). */
 uint32_t sidmap_any(const struct sidmap *m, uint32_t *cursor);
+/* Memory beside the struct. */
+uint64_t sidmap_bytes(const struct sidmap *m);
 void sidmap_fini(struct sidmap *m);
 
 #endif
