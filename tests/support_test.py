@@ -125,6 +125,7 @@ def test_server_that_ends_by_itself_is_noticed(script):
     srv = Server(script("exit 3\n"))
     with pytest.raises(ServerDied):
         srv.wait_log("never said")
+    srv.proc.wait(20)  # its stderr is closed a moment before it is gone
     with pytest.raises(ServerDied, match="not running"):
         srv.stop()
 
