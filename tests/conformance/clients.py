@@ -4,8 +4,8 @@
 
 Each is built in build-check/conformance/NAME from a copy of its sources, and again only when those or the
 toolchain change, so a second run needs no network. Dependencies come through the ordinary package client of
-the language, in the versions that the committed files name. A toolchain that is missing makes its tests skip;
-one that is there and cannot build makes them fail.
+the language, in the versions that the committed files name. A toolchain that is missing, or a registry that
+gives nothing, makes the tests of that client skip; a program that cannot be built makes them fail.
 """
 
 import fcntl
@@ -15,17 +15,19 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OUT = os.path.join(ROOT, "build-check", "conformance")
 PYTHON = "/usr/bin/python3"  # Debian's, wherever another may stand in PATH
-FETCH_TRIES = 3              # a registry may hiccup
-STEP_S = 900                 # ends a fetch or a build that hangs
+FETCH_TRIES = 2              # a registry may hiccup
+STEP_S = 600                 # ends a fetch or a build that hangs
+UNFETCHED_S = 1800           # what could not be fetched is not asked for again so soon: many runs follow each other
 
 
 class Missing(Exception):
-    """The toolchain is not here."""
+    """The toolchain is not here, or what it needs cannot be fetched."""
 
 
 class BuildFailed(Exception):
@@ -38,15 +40,26 @@ def need(*programs):
             raise Missing(f"no {program} here")
 
 
-def run(cmd, cwd, tries=1, env=None):
-    for left in reversed(range(tries)):
+def run(cmd, cwd, env=None):
+    try:
         done = subprocess.run(cmd, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=STEP_S,
                               env={**os.environ, **(env or {})}, check=False)
-        if done.returncode == 0:
-            return done.stdout
-        if left == 0:
-            raise BuildFailed(f"{' '.join(cmd)} ended with {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-6000:]}")
-    raise AssertionError("unreachable")
+    except subprocess.TimeoutExpired as e:
+        raise BuildFailed(f"{' '.join(cmd)} took more than {STEP_S} s") from e
+    if done.returncode != 0:
+        raise BuildFailed(f"{' '.join(cmd)} ended with {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-6000:]}")
+
+
+def fetch(cmd, cwd, env=None):
+    """A step that only fetches: what is wrong with it is taken to be the registry's or the network's fault."""
+    for left in reversed(range(FETCH_TRIES)):
+        try:
+            run(cmd, cwd, env)
+            return
+        except BuildFailed as e:
+            if left == 0:
+                print(e, file=sys.stderr)
+                raise Missing(f"its packages cannot be fetched here ({' '.join(cmd[:2])})") from e
 
 
 def version_of(*cmd):
@@ -89,7 +102,7 @@ class NatsPy:
 
     def build(self, at):
         run([PYTHON, "-m", "venv", "venv"], at)
-        run(["venv/bin/pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", "requirements.txt"], at, FETCH_TRIES)
+        fetch(["venv/bin/pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", "requirements.txt"], at)
 
     def command(self, at):
         return [f"{at}/venv/bin/python", f"{at}/client.py"]
@@ -103,7 +116,7 @@ class NatsJs:
         return version
 
     def build(self, at):
-        run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], at, FETCH_TRIES)
+        fetch(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], at)
 
     def command(self, at):
         return ["node", f"{at}/client.mjs"]
@@ -122,8 +135,8 @@ class NatsGo:
         return version
 
     def build(self, at):
-        run(["go", "mod", "download"], at, FETCH_TRIES, self.ENV)
-        run(["go", "build", "-o", "client", "."], at, env=self.ENV)
+        fetch(["go", "mod", "download"], at, self.ENV)
+        run(["go", "build", "-o", "client", "."], at, self.ENV)
 
     def command(self, at):
         return [f"{at}/client"]
@@ -137,8 +150,8 @@ class AsyncNats:
         return version
 
     def build(self, at):
-        run(["cargo", "fetch", "--quiet"], at, FETCH_TRIES)
-        run(["cargo", "build", "--quiet", "--offline"], at, env={"CARGO_TARGET_DIR": f"{at}/target"})
+        fetch(["cargo", "fetch", "--quiet"], at)
+        run(["cargo", "build", "--quiet", "--offline"], at, {"CARGO_TARGET_DIR": f"{at}/target"})
 
     def command(self, at):
         return [f"{at}/target/debug/midge-conformance"]
@@ -154,7 +167,7 @@ class Jnats:
         return version
 
     def build(self, at):
-        run(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"], at, FETCH_TRIES)
+        fetch(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"], at)
         run(["javac", "-cp", "lib/*", "-d", "classes", "Client.java"], at)
 
     def command(self, at):
@@ -183,6 +196,22 @@ def stamp_of(name, toolchain):
     return digest.hexdigest()
 
 
+def build(client, at, stamp):
+    """Build, or raise Missing without asking again when what it needs could not be fetched a moment ago."""
+    unfetched = os.path.join(at, ".unfetched")
+    if os.path.exists(unfetched) and time.time() - os.path.getmtime(unfetched) < UNFETCHED_S:
+        with open(unfetched) as f:
+            said, _, why = f.read().partition("\n")
+        if said == stamp:
+            raise Missing(why)
+    try:
+        client.build(at)
+    except Missing as e:
+        with open(unfetched, "w") as f:
+            f.write(f"{stamp}\n{e}")
+        raise
+
+
 def prepare(name):
     """Build the program if it is not there yet. Returns the command that runs it, before FEATURE URL."""
     client = CLIENTS[name]
@@ -197,7 +226,7 @@ def prepare(name):
             for path in sources_of(name):
                 os.makedirs(os.path.dirname(os.path.join(at, path)), exist_ok=True)
                 shutil.copyfile(os.path.join(HERE, name, path), os.path.join(at, path))
-            client.build(at)
+            build(client, at, stamp)
             with open(stamp_file, "w") as f:
                 f.write(stamp)
     return client.command(at)
@@ -211,7 +240,7 @@ def main():
             print(f"{name}: ready", flush=True)
         except Missing as e:
             print(f"{name}: skips: {e}", flush=True)
-        except (BuildFailed, subprocess.TimeoutExpired) as e:
+        except BuildFailed as e:
             failed += 1
             print(f"{name}: FAILED: {e}", flush=True)
     sys.exit(1 if failed else 0)
