@@ -1,0 +1,96 @@
+/* counters.h - what one shard counts, for monitoring.
+ *
+ * One list says all: names, order and help text. Counting costs a load, an add and a store: the owner alone writes, so
+ * there is nothing to lock, and whoever reads sees some recent value of each counter, never a torn one. Counters only
+ * grow; what goes up and down (connections, subscriptions) is asked from its owner.
+ *
+ *     COUNT(&sh->counters, in_msgs, 1);                        the owner
+ *     uint64_t n = counters_read(&other->counters.in_msgs);    anybody
+ *     for (i = 0; i < COUNTERS_N; i++)                         all of them
+ *         printf("%s %llu\n", counters_info[i].name, sums[i]);
+ *
+ * Threads  COUNT: the owning shard. Reading: any.
+ * Memory   embedded in the shard, on cache lines of its own.
+ */
+#ifndef MIDGE_RT_COUNTERS_H
+#define MIDGE_RT_COUNTERS_H
+
+#include <stdint.h>
+
+#include "core/rt/util.h"
+
+/* One row: name, help text. */
+#define COUNTERS_LIST(X)                                                                                    \
+    /* messages */                                                                                          \
+    X(in_msgs,                  "messages received from clients")                                           \
+    X(in_bytes,                 "payload and header bytes of them")                                         \
+    X(out_msgs,                 "messages sent to clients")                                                 \
+    X(out_bytes,                "payload and header bytes of them")                                         \
+    X(no_responders,            "requests answered with status 503 because nobody listens")                 \
+    X(queue_passed_on,          "queue group messages sent on to another shard: the last member had gone")  \
+    X(queue_dropped,            "queue group messages given up: no shard had a member any more")            \
+    /* connections */                                                                                       \
+    X(conns_accepted,           "connections accepted")                                                     \
+    X(conns_closed,             "connections closed, for whatever reason")                                  \
+    X(conns_refused,            "connections refused by max_connections or for want of memory or files")    \
+    X(accept_failures,          "accepting failed (out of file descriptors and the like)")                  \
+    X(slow_consumers_pending,   "connections cut for more than max_pending bytes waiting")                  \
+    X(slow_consumers_deadline,  "connections cut because a write outlasted write_deadline")                 \
+    X(stale_conns,              "connections cut because PINGs went unanswered")                            \
+    X(auth_timeouts,            "connections cut because CONNECT did not come in time")                     \
+    X(auth_failures,            "connections refused for their credentials")                                \
+    X(protocol_errors,          "connections cut for breaking the protocol")                                \
+    X(subs_refused,             "subscriptions refused by max_subscriptions or for want of memory")         \
+    X(payloads_refused,         "publishes above max_payload")                                              \
+    X(stalls,                   "times a publisher was held up because of a consumer's backlog")            \
+    X(recv_paused,              "times a connection's reading stopped: a full mailbox, or no memory")       \
+    X(bufs_refused,             "buffers the pool refused at its limit or for want of memory")              \
+    /* between shards */                                                                                    \
+    X(mbox_msgs_out,            "records put into other shards' mailboxes")                                 \
+    X(mbox_bytes_out,           "bytes of them")                                                            \
+    X(mbox_msgs_in,             "records taken out of mailboxes")                                           \
+    X(mbox_full,                "times a producer had to wait for room in a mailbox")                       \
+    X(mbox_wakes,               "sleeping shards woken")                                                    \
+    X(mbox_wakes_spared,        "times a shard with news was awake anyway")                                 \
+    /* the loop */                                                                                          \
+    X(turns,                    "turns of the loop")                                                        \
+    X(turns_idle,               "turns that found nothing to do")                                           \
+    X(sleeps,                   "times the shard went to sleep")                                            \
+    X(polls,                    "times it looked again instead")
+
+#define COUNTERS_FIELD(name, help) uint64_t name;
+/* Owner: the shard. Atomics in all but type: written by counters_add, read by counters_read. */
+struct counters {
+    _Alignas(CACHE_PAIR) COUNTERS_LIST(COUNTERS_FIELD)
+};
+#undef COUNTERS_FIELD
+
+#define COUNTERS_ENUM(name, help) COUNTER_##name,
+/* COUNTER_in_msgs and so on: positions in struct counters as an array, and in counters_info. */
+enum { COUNTERS_LIST(COUNTERS_ENUM) COUNTERS_N };
+#undef COUNTERS_ENUM
+
+struct counter_info {
+    const char *name, *help;
+};
+extern const struct counter_info counters_info[COUNTERS_N];
+
+static inline void
+counters_add(uint64_t *counter, uint64_t n)
+{
+    /* The one writer may read plainly; the store is whole for those who read meanwhile, and orders nothing. */
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t
+counters_read(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+#define COUNT(c, name, n) counters_add(&(c)->name, (n))
+
+/* Add each counter of c to sums[COUNTERS_N]. */
+void counters_sum(uint64_t *sums, const struct counters *c);
+
+#endif
