@@ -284,9 +284,9 @@ broker_on_record(struct broker *b, uint32_t from, const struct mbox_rec *rec)
         return;
     case RECORD_STALL: {
         const struct record_stall *st = (const struct record_stall *)(const void *)rec;
-        struct endpoint *ep = broker_ep(b, st->to);
-        if (ep->slot == st->to && (ep->flags & EP_DEAD) == 0) /* the slot may be free or somebody else's by now */
-            b->ops->on_stall(b, ep);
+        /* The slot may be free by now; or somebody else's, who then pauses for a moment. */
+        if (slab_next(b->eps, st->to - 1) == st->to && (broker_ep(b, st->to)->flags & EP_DEAD) == 0)
+            b->ops->on_stall(b, broker_ep(b, st->to));
         return;
     }
     default:

@@ -123,7 +123,7 @@ pick_group(struct broker *b, const struct match_group *g, const struct pub_msg *
 }
 
 /* One pick for each group of the match that has somebody; how many. */
-static uint32_t
+__attribute__((noinline)) static uint32_t
 pick_all(struct broker *b, const struct match *mt, const struct pub_msg *m)
 {
     uint32_t n = 0;
@@ -223,7 +223,7 @@ broker_on_drained(struct broker *b)
 
 /* ---- 503 ---- */
 
-static void
+__attribute__((noinline)) static void
 publish_no_responders(struct broker *b, const struct pub_msg *m)
 {
     struct endpoint *ep = m->from;
@@ -271,7 +271,8 @@ broker_publish(struct broker *b, struct pub_msg *m)
     COUNT(&b->sh->counters, in_msgs, 1);
     COUNT(&b->sh->counters, in_bytes, payload_len);
     b->sh->work_left--;
-    taken |= broker_deliver_lists(b, mt, m) > 0;
+    if (mt->n_lists > 0)
+        taken |= broker_deliver_lists(b, mt, m) > 0;
     for (uint32_t i = 0; i < n_picks; i++) {
         const struct broker_pick *pk = &b->picks[i];
         taken = true;

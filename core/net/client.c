@@ -184,44 +184,54 @@ client_make_tail(struct net *n, const struct nats_op *op, struct pub_msg *m)
     return true;
 }
 
-static enum client_result
-client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
+/* What a publish may have to do before it is published. False: *ret_r is the whole answer. */
+__attribute__((noinline)) static bool
+client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struct pub_msg *m, enum client_result *ret_r)
 {
-    struct pub_msg m = {
-        .subject = op->subject,
-        .subject_len = op->subject_len,
-        .reply = op->reply,
-        .reply_len = op->reply_len,
-        .tail = op->tail,
-        .tail_len = op->tail_len,
-        .payload_off = (uint32_t)(op->payload - op->tail),
-        .hdr_len = op->hdr_size,
-        .hdr = op->kind == NATS_HPUB,
-        .acc = c->ep.acc,
-        .from = &c->ep,
-        .from_slot = c->ep.slot,
-        .from_shard = (uint8_t)n->sh->id,
-    };
-    if (LIKELY((c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN)) == 0 && op->subject[0] != '_' && op->subject[0] != '$' &&
-               op->reply_len == 0 && op->tail != NULL))
-        goto publish;
-
-    if (op->tail == NULL) {
-        if (!client_make_tail(n, op, &m))
-            return CLIENT_AGAIN; /* a pool run dry is back-pressure */
+    if (op->tail == NULL && !client_make_tail(n, op, m)) {
+        *ret_r = CLIENT_AGAIN; /* a pool run dry is back-pressure */
+        return false;
     }
     /* Told once, even if the publish itself has to wait for room. */
-    if ((c->flags & CONN_OP_BEGUN) == 0) {
-        if ((c->flags & CONN_PEDANTIC) != 0 && !subject_valid_publish(op->subject, op->subject_len))
-            (void)client_write_err(n, c, NATS_ERR_INVALID_PUB_SUBJECT); /* without memory it closes c itself */
-        if (!client_may_publish(n, c, op))
-            return CLIENT_NEXT;
-        client_ok(n, c);
-        c->flags |= CONN_OP_BEGUN;
+    if ((c->flags & CONN_OP_BEGUN) != 0)
+        return true;
+    if ((c->flags & CONN_PEDANTIC) != 0 && !subject_valid_publish(op->subject, op->subject_len))
+        (void)client_write_err(n, c, NATS_ERR_INVALID_PUB_SUBJECT); /* without memory it closes c itself */
+    if (!client_may_publish(n, c, op)) {
+        *ret_r = CLIENT_NEXT;
+        return false;
     }
-publish:;
-    enum err e = broker_publish(&n->broker, &m);
-    if (UNLIKELY(e != OK))
+    client_ok(n, c);
+    c->flags |= CONN_OP_BEGUN;
+    return true;
+}
+
+static inline enum client_result
+client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    struct pub_msg m;
+
+    m.subject = op->subject;
+    m.subject_len = op->subject_len;
+    m.reply = op->reply;
+    m.reply_len = op->reply_len;
+    m.tail = op->tail;
+    m.tail_len = op->tail_len;
+    m.payload_off = (uint32_t)(op->payload - op->tail);
+    m.hdr_len = op->hdr_size;
+    m.hdr = op->kind == NATS_HPUB;
+    m.acc = c->ep.acc;
+    m.from = &c->ep;
+    m.from_slot = c->ep.slot;
+    m.from_shard = (uint8_t)n->sh->id;
+    m.hops = 0;
+
+    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN)) == 0 && op->tail != NULL && op->subject[0] != '_' &&
+                 op->subject[0] != '$' && (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
+    enum client_result r;
+    if (UNLIKELY(!plain) && !client_before_pub(n, c, op, &m, &r))
+        return r;
+    if (UNLIKELY(broker_publish(&n->broker, &m) != OK))
         return CLIENT_AGAIN;
     c->flags &= (uint16_t)~CONN_OP_BEGUN;
     return CLIENT_NEXT;
@@ -354,6 +364,30 @@ client_on_info(struct net *n, struct conn *c, const struct nats_op *op)
 
 /* ---- all of them ---- */
 
+/* Everything but publishes: rare, with text buffers on its stack that publishes should not pay for. */
+__attribute__((noinline)) static enum client_result
+client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    char name[CONN_NAME_MAX], text[256];
+
+    switch ((enum nats_kind)op->kind) {
+    case NATS_SUB: return client_on_sub(n, c, op);
+    case NATS_UNSUB: return client_on_unsub(n, c, op);
+    case NATS_CONNECT: return client_on_connect(n, c, op);
+    case NATS_PING: return client_on_ping(n, c);
+    case NATS_PONG: return client_on_pong(n, c);
+    case NATS_INFO: return client_on_info(n, c, op);
+    case NATS_PLUS_OK: return CLIENT_NEXT;
+    case NATS_MINUS_ERR:
+        log_err("%s - Client Error %s", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), op->args, op->args_len));
+        return client_close(n, c, NATS_CLOSED_PARSE_ERROR);
+    case NATS_PUB:
+    case NATS_HPUB:
+    case NATS_KIND_N:
+    default: ASSERT(!"an operation that is not ours"); return CLIENT_CLOSE;
+    }
+}
+
 enum client_result
 client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
 {
@@ -363,42 +397,10 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
         trace_in(c, op);
     if (op->kind != NATS_PONG)
         c->last_in_ns = n->sh->now;
-    switch ((enum nats_kind)op->kind) {
-    case NATS_PUB:
-    case NATS_HPUB:
+    if (LIKELY(op->kind == NATS_PUB || op->kind == NATS_HPUB))
         r = client_on_pub(n, c, op);
-        break;
-    case NATS_SUB:
-        r = client_on_sub(n, c, op);
-        break;
-    case NATS_UNSUB:
-        r = client_on_unsub(n, c, op);
-        break;
-    case NATS_CONNECT:
-        r = client_on_connect(n, c, op);
-        break;
-    case NATS_PING:
-        r = client_on_ping(n, c);
-        break;
-    case NATS_PONG:
-        r = client_on_pong(n, c);
-        break;
-    case NATS_INFO:
-        r = client_on_info(n, c, op);
-        break;
-    case NATS_PLUS_OK:
-        r = CLIENT_NEXT;
-        break;
-    case NATS_MINUS_ERR: {
-        char name[CONN_NAME_MAX], text[256];
-        log_err("%s - Client Error %s", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), op->args, op->args_len));
-        r = client_close(n, c, NATS_CLOSED_PARSE_ERROR);
-        break;
-    }
-    case NATS_KIND_N:
-    default:
-        ASSERT(!"an operation the parser does not make");
-    }
+    else
+        r = client_on_other(n, c, op);
     /* It may have become its own slow consumer. */
     return UNLIKELY(c->state != CONN_OPEN) ? CLIENT_CLOSE : r;
 }

@@ -22,7 +22,7 @@ listener_start(struct net *n)
         log_line(LOG_FTL, "Error listening on port: %s:%u, %s", n->cfg->host, n->cfg->port, err_text(e));
         return e;
     }
-    n->listening = true;
+    n->listener_open = true;
     atomic_store(&n->set->port, port);
     io_accept_start(n->sh->io, &n->listener);
     return OK;
@@ -31,10 +31,8 @@ listener_start(struct net *n)
 void
 listener_stop(struct net *n)
 {
-    if (!n->listening)
-        return;
-    n->listening = false;
-    io_close(n->sh->io, &n->listener);
+    if (n->listener_open)
+        io_close(n->sh->io, &n->listener);
 }
 
 /* Connections that live now, everywhere. */
@@ -61,7 +59,7 @@ listener_on_accept(struct net *n, struct io_event *ev)
     uint32_t to = 0;
 
     if (ev->err != OK) {
-        COUNT(&sh->counters, accept_failed, 1);
+        COUNT(&sh->counters, accept_failures, 1);
         log_err("Error accepting client connections: %s; trying again shortly", err_text((enum err)ev->err));
         return;
     }

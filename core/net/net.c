@@ -1,6 +1,7 @@
 /* The shard's callbacks: events, records, turns. */
 #include "core/net/net.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,6 +150,8 @@ net_on_event(struct shard *sh, struct io_event *ev)
     if (ev->owner == n) { /* the listener */
         if (ev->kind == IO_EV_ACCEPT)
             listener_on_accept(n, ev);
+        else if (ev->kind == IO_EV_CLOSED)
+            n->listener_open = false;
         return true;
     }
     if (ev->kind == IO_EV_SEND)
@@ -171,7 +174,7 @@ net_on_flush(struct shard *sh)
         c->ep.flags &= (uint8_t)~EP_DIRTY;
         conn_flush(n, c);
     }
-    if (n->stopping && n->n_conns == 0)
+    if (n->stopping && n->n_conns == 0 && !n->listener_open)
         sh->done = true;
 }
 
@@ -215,10 +218,23 @@ net_on_ask(struct shard *sh, uint32_t bits)
     timer_arm(&sh->timers, &n->stall_timer, sh->now + NET_STOP_NS);
 }
 
+/* What the shard did in its life: the first thing to look at when it was slow. */
+static void
+net_log_totals(struct shard *sh)
+{
+    const struct io_stats *st = io_stats(sh->io);
+    log_dbg("shard %u: %" PRIu64 " turns, %" PRIu64 " sleeps, %" PRIu64 " system calls, %" PRIu64 " receives, %" PRIu64 " sends, %" PRIu64
+            " bytes in, %" PRIu64 " bytes out, starved %" PRIu64 ", rearmed %" PRIu64 ", mailbox full %" PRIu64 ", wakes %" PRIu64,
+            sh->id, sh->counters.turns, sh->counters.sleeps, st->n_enter, st->n_recv, st->n_send, sh->counters.in_bytes,
+            sh->counters.out_bytes, st->n_starved, st->n_rearm, sh->counters.mbox_full, sh->counters.mbox_wakes);
+}
+
 static void
 net_on_stop(struct shard *sh)
 {
     struct net *n = net_of(sh);
+
+    net_log_totals(sh);
 
     while (n->all_head != 0) {
         struct conn *c = net_conn(n, n->all_head);

@@ -118,7 +118,8 @@ struct net {
     struct broker broker;
     struct slab conns;
     struct io_sock listener; /* shard 0 */
-    bool listening, stopping;
+    bool listener_open; /* until its IO_EV_CLOSED */
+    bool stopping;
     uint32_t all_head;       /* all connections */
     uint32_t n_conns;
     struct conn_list blocked, stalled;

@@ -8,6 +8,13 @@
 _Thread_local struct shard *shard_current;
 
 enum {
+    /* A socket gets at most a quarter of it in a turn. Half a megabyte a turn makes a stream of 16 KiB messages a third cheaper than a
+     * quarter does (fewer wake-ups of the peer), and more than that leaves the cache (docs/benchmarks.md). */
+    SHARD_RECV_BYTES = 2 * 1024 * 1024,
+    /* A mailbox: what one turn of a busy producer fills, as long as all that lead to one shard stay bounded. */
+    SHARD_MBOX_MAX = 1 << 20,
+    SHARD_MBOX_MIN = 64 << 10,
+    SHARD_MBOXES_TO_ONE = 16 << 20,
     POLL_GAP_FACTOR = 2, /* poll up to this many usual gaps: longer ones are not worth it */
 };
 
@@ -18,9 +25,11 @@ shard_mbox_bytes(const struct shard_set_cfg *cfg)
 {
     if (cfg->mbox_bytes != 0)
         return cfg->mbox_bytes;
-    uint64_t len = 1024 * 1024;
-    while (len > 65536 && len * cfg->n_shards > 4 * 1024 * 1024)
+    uint64_t len = SHARD_MBOX_MAX;
+    while (len > SHARD_MBOX_MIN && len * cfg->n_shards > SHARD_MBOXES_TO_ONE)
         len /= 2;
+    while (len < cfg->mbox_bytes_min)
+        len *= 2;
     return len;
 }
 
@@ -121,6 +130,7 @@ shard_open(struct shard *sh)
     struct io_cfg cfg = {
         .backend = set->cfg.backend,
         .sim = set->cfg.sim,
+        .recv_bufs_bytes = SHARD_RECV_BYTES,
         .shard_id = sh->id,
         .warn = sh->id == 0 ? set->cfg.warn : NULL, /* one warning, not one per shard */
         .warn_arg = set->cfg.warn_arg,

@@ -79,18 +79,11 @@ server_net_cfg(struct server *s)
     s->net_set.cfg = &s->net;
 }
 
-/* The smallest mailbox in which the longest records fit with room to spare; 0: the default is large enough. */
+/* The longest records, four of them, must fit into a mailbox. */
 static uint64_t
-server_mbox_bytes(const struct options *o)
+server_mbox_min(const struct options *o)
 {
-    uint64_t need = 4 * (2 * (uint64_t)o->max_control_line + MBOX_INLINE_MAX + 2 * BROKER_QUEUES_LEN_MAX + 512);
-    uint64_t len = 65536;
-
-    if (need <= len)
-        return 0;
-    while (len < need)
-        len *= 2;
-    return len;
+    return 4 * (2 * (uint64_t)o->max_control_line + MBOX_INLINE_MAX + 2 * BROKER_QUEUES_LEN_MAX + 512);
 }
 
 static bool
@@ -101,7 +94,7 @@ server_shards_cfg(struct server *s, struct shard_set_cfg *ret)
     cpus_probe(&s->cpus);
     *ret = (struct shard_set_cfg){
         .n_shards = o->cores > 0 ? (uint32_t)o->cores : s->cpus.n_usable,
-        .mbox_bytes = server_mbox_bytes(o),
+        .mbox_bytes_min = server_mbox_min(o),
         .cpus = s->cpus,
         .key = s->net.key,
         .warn = server_warn,
