@@ -2,12 +2,17 @@
 
 #include "core/rt/assert.h"
 
+/* Three sizes only: the fewer there are, the sooner each is warm. */
+static uint32_t
+outq_size_for(uint64_t len)
+{
+    return len <= OUTQ_CHUNK_MIN ? OUTQ_CHUNK_MIN : len <= OUTQ_CHUNK_MID ? OUTQ_CHUNK_MID : OUTQ_CHUNK_MAX;
+}
+
 uint8_t *
 outq_grow(struct outq *q, struct bufpool *bp, uint32_t len)
 {
-    uint32_t want = q->next_cap < OUTQ_CHUNK_MIN ? OUTQ_CHUNK_MIN : q->next_cap;
-    while (want < len + sizeof(struct outchunk) && want < OUTQ_CHUNK_MAX)
-        want *= 2;
+    uint32_t want = outq_size_for(max_u64(q->next_cap, len + sizeof(struct outchunk)));
     if (want < len + sizeof(struct outchunk))
         want = len + (uint32_t)sizeof(struct outchunk);
 
@@ -21,7 +26,7 @@ outq_grow(struct outq *q, struct bufpool *bp, uint32_t len)
     else
         q->head = c;
     q->tail = c;
-    q->next_cap = cap < OUTQ_CHUNK_MAX ? cap * 2 : OUTQ_CHUNK_MAX;
+    q->next_cap = outq_size_for((uint64_t)cap + 1);
     return c->bytes;
 }
 
@@ -93,10 +98,7 @@ outq_drop(struct outq *q, struct bufpool *bp, uint64_t len)
     }
     if (q->head == NULL) {
         /* Start next time with a buffer that holds about what this time took. */
-        uint32_t cap = OUTQ_CHUNK_MIN;
-        while (cap < q->turn_bytes && cap < OUTQ_CHUNK_MAX)
-            cap *= 2;
-        q->next_cap = cap;
+        q->next_cap = outq_size_for(q->turn_bytes);
         q->turn_bytes = 0;
     }
     ASSERT((q->n_bytes == 0) == (q->head == NULL));

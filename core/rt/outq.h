@@ -6,7 +6,7 @@
  *     head -> [sent....|queued.......] -> [queued.......] -> [queued...|room....] <- tail
  *                      ^ head_off                                       ^ tail->len
  *
- * Shape    buffers grow from 2 KiB to 64 KiB while the queue does, and start at the size that was lately needed.
+ * Shape    buffers grow from 2 over 16 to 64 KiB while the queue does, and start at the size that was lately needed.
  * Threads  the owning shard.
  * Memory   buffers are the pool's. What was handed to io_send stays put until outq_drop.
  */
@@ -23,6 +23,7 @@
 
 enum {
     OUTQ_CHUNK_MIN = 2048,
+    OUTQ_CHUNK_MID = 16384,
     OUTQ_CHUNK_MAX = 65536,
 };
 
