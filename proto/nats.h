@@ -8,8 +8,9 @@
  *
  *     n = 0;
  *     while ((v = nats_parse(buf + n, len - n, &lim, &op, &bad)) == NATS_OP) { handle(&op); n += op.n_bytes; }
- *     NATS_MORE: keep the rest; do not call again before op.n_bytes of it are there, then with nats_parse_more (op.exact:
- *                exactly that many will make the operation: allocate them, and copy what comes behind)
+ *     NATS_MORE: keep the rest. Where op.exact says so, op.n_bytes is the length of the operation: make room for it, and copy
+ *                what comes behind. Ask again (nats_parse_more) when op.n_bytes - op.exact bytes are there: before that the
+ *                answer cannot change. (One byte early for a payload, for the first byte of its CRLF may be wrong.)
  *     NATS_BAD:  log bad, send nats_err_line(bad.err) unless that is NATS_ERR_NONE, close with bad.closed
  *
  * What is judged here is syntax and the two sizes (control line, payload). Subjects, permissions, whether CONNECT

@@ -131,7 +131,8 @@ struct nats_view {
 size_t nats_perm_encode(enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid,
     char *buf, size_t cap);
 
-/* The same text without -ERR, quotes and line end, for the log. Returns its bytes, cut to cap - 1; NUL-terminated. */
+/* The same text without -ERR, quotes and line end, for the log: cut between two of its parts to cap - 1 bytes,
+ * NUL-terminated. Returns its bytes. */
 size_t nats_perm_text(enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid,
     char *buf, size_t cap);
 
