@@ -439,13 +439,28 @@ interest_stats(const struct interest *ix, struct interest_stats *ret)
                  varpool_bytes(&ix->twigs) + ix->exact.n_bytes + ix->remote.n_bytes + ix->heads.n_bytes + ix->names.n_bytes + ix->twigtab.n_bytes;
 }
 
+enum { TRIM_SLABS = 2 + CACHE_SIDES + 2 * VARPOOL_N_CLASSES, TRIM_BYTES = 1 << 20 };
+
+static struct slab *
+trim_slab(struct interest *ix, uint32_t i)
+{
+    if (i < 2)
+        return i == 0 ? &ix->subs : &ix->groups;
+    if (i < 2 + CACHE_SIDES)
+        return &ix->cache.sides[i - 2];
+    i -= 2 + CACHE_SIDES;
+    return i < VARPOOL_N_CLASSES ? &ix->nodes.classes[i] : &ix->twigs.classes[i - VARPOOL_N_CLASSES];
+}
+
+/* Giving pages back costs far more than looking for some: one slab does it in a call, and the next call goes on there. */
 void
 interest_trim(struct interest *ix)
 {
-    (void)slab_trim(&ix->subs); /* how much went back does not matter here */
-    (void)slab_trim(&ix->groups);
-    varpool_trim(&ix->nodes);
-    varpool_trim(&ix->twigs);
+    for (uint32_t n = 0; n < TRIM_SLABS; n++) {
+        if (slab_trim(trim_slab(ix, ix->trim_at)) >= TRIM_BYTES)
+            break;
+        ix->trim_at = (ix->trim_at + 1) % TRIM_SLABS;
+    }
     scratch_trim(ix);
     cache_trim(ix); /* the tables give back by themselves, as things are removed */
 }

@@ -185,7 +185,7 @@ struct interest_stats {
     uint32_t fanout_max; /* longest list seen */
 };
 void interest_stats(const struct interest *ix, struct interest_stats *ret);
-/* Give memory back after a burst; bounded work per call. */
+/* Give memory back after a burst; bounded work per call. To be called a few times a second, and more often while bytes falls. */
 void interest_trim(struct interest *ix);
 /* Assert the invariants (slow). */
 void interest_check(const struct interest *ix);

@@ -226,8 +226,6 @@ cache_trim(struct interest *ix)
     uint64_t n_matches = ix->n_slow_matches + ix->n_hint_hits;
     bool idle = n_matches == c->n_matches_trim;
     c->n_matches_trim = n_matches;
-    for (uint32_t s = 0; s < CACHE_SIDES; s++)
-        (void)slab_trim(&c->sides[s]); /* how much went back does not matter here */
     if (!idle || c->n == 0)
         return;
     uint32_t n = (uint32_t)min_u64(TRIM_SLOTS, c->n_slots), from = c->trim_hand & (c->n_slots - 1) & ~(n - 1);

@@ -154,6 +154,7 @@ struct interest {
     uint32_t n_wild_groups;      /* at nodes of patterns */
     uint32_t n_groups_node_max;  /* most groups a literal's node ever had */
     uint32_t fanout_max;
+    uint32_t trim_at;            /* the slab that interest_trim goes on with */
     uint64_t n_bytes;            /* lists, names, sids, scratch */
     uint64_t n_inserts, n_removes, n_slow_matches, n_cache_hits, n_hint_hits;
     struct scratch scratch;

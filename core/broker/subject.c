@@ -71,6 +71,8 @@ subject_valid(const uint8_t *s, size_t len)
 bool
 subject_literal(const uint8_t *s, size_t len)
 {
+    if (len == 0 || (memchr(s, '*', len) == NULL && memchr(s, '>', len) == NULL))
+        return true; /* nearly all of them */
     for (size_t i = 0; i < len; i++) {
         if ((s[i] == '*' || s[i] == '>') && (i == 0 || s[i - 1] == '.') && (i + 1 == len || s[i + 1] == '.'))
             return false;

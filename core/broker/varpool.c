@@ -95,13 +95,6 @@ varpool_next(const struct varpool *vp, uint32_t i)
     return 0;
 }
 
-void
-varpool_trim(struct varpool *vp)
-{
-    for (uint32_t c = 0; c < VARPOOL_N_CLASSES; c++)
-        (void)slab_trim(&vp->classes[c]); /* how much went back does not matter here */
-}
-
 uint64_t
 varpool_bytes(const struct varpool *vp)
 {

@@ -48,8 +48,6 @@ uint32_t varpool_take(struct varpool *vp, size_t len);
 void varpool_give(struct varpool *vp, uint32_t i);
 /* The taken number after i; 0: none. Start with 0 to walk over all of them (giving the current one back is fine). */
 uint32_t varpool_next(const struct varpool *vp, uint32_t i);
-/* Give memory back that has not been needed lately (slab_trim); bounded work. */
-void varpool_trim(struct varpool *vp);
 uint64_t varpool_bytes(const struct varpool *vp);
 
 /* The object i (taken). */
