@@ -13,7 +13,7 @@ static void
 one_value_comes_back_within_a_thousandth(void)
 {
     uint64_t n_tested = 0;
-    for (uint64_t value = 1; value < HIST_VALUE_MAX; value += 1 + value / 3000, n_tested++) {
+    for (uint64_t value = 1; value < HIST_VALUE_MAX; value += 1 + value / 300, n_tested++) {
         hist_init(&hist);
         hist_add(&hist, value, 1);
         hist_add(&hist, HIST_VALUE_MAX, 1); /* so that the exact maximum does not help */
@@ -21,7 +21,7 @@ one_value_comes_back_within_a_thousandth(void)
         ASSERT(got >= value);
         ASSERT(got - value <= value / 1000);
     }
-    ASSERT(n_tested > 10000);
+    ASSERT(n_tested > 2000);
 }
 
 /* Of 1..1000 the median is 500, the 99th percentile 990, the maximum 1000. */

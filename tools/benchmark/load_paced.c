@@ -3,8 +3,9 @@
  * Message i is due at start + i / rate and carries that moment in its payload. A subscriber's
  * latency is the time from when the message was due to when its bytes were read: what the
  * server, or the generator's own queueing, delays is counted (no coordinated omission). A
- * message that was due but had not left when the run ended, because the window was full, is
- * counted with the age it had reached, on behalf of every subscriber it would have gone to.
+ * message that was due but could not leave before the schedule ended, because the window was
+ * full, is counted with the age it had reached when the last one that did leave arrived, on
+ * behalf of every subscriber whose latencies are recorded.
  *
  * --probes of the --subs subscribers, spread evenly over them, read every message; the others
  * count bytes. One thread that polls (--spin 1, its own core) or sleeps in between.
@@ -53,17 +54,19 @@ struct paced {
     uint8_t                *out, *in;
     uint32_t                out_len, out_off;
     uint64_t                n_sent, n_slowest; /* messages handed to out; delivered to everybody */
-    uint64_t                start_ns, record_from_ns, end_ns;
+    uint64_t                n_base; /* messages of earlier phases */
+    uint64_t                start_ns, end_ns;
     uint64_t                max_late_ns; /* by how much the generator itself was behind schedule */
     bool                    moved;
-    bool                    closed; /* the schedule has ended: nothing more leaves */
+    bool                    closed;    /* the schedule has ended: nothing more leaves */
+    bool                    recording; /* the measured phase */
     struct hist             hist;
 };
 
 static uint64_t
 paced_due(const struct paced *p, uint64_t i)
 {
-    return p->start_ns + (uint64_t)((__uint128_t)i * (uint64_t)NS_PER_S / p->opts->rate);
+    return p->start_ns + (uint64_t)((__uint128_t)(i - p->n_base) * (uint64_t)NS_PER_S / p->opts->rate);
 }
 
 static void
@@ -71,11 +74,10 @@ paced_record(struct paced *p, const struct paced_sub *sub, uint64_t now)
 {
     uint64_t due;
     memcpy(&due, sub->stamp, sizeof(due));
-    if (due < p->record_from_ns)
-        return;
     if (due > now)
         load_die("a message arrived before it was due: the stream is out of frame");
-    hist_add(&p->hist, now - due, 1);
+    if (p->recording)
+        hist_add(&p->hist, now - due, 1);
 }
 
 /* Compare what came, pick the stamps out of it, record each message that is complete. */
@@ -247,26 +249,42 @@ paced_n_probes(const struct paced *p)
     return n;
 }
 
-/* What was due but never left: it waited at least until the end. Returns how many. */
+/* What was due but never left: it waited at least until now. Returns how many. */
 static uint64_t
-paced_record_unsent(struct paced *p, uint32_t n_probes)
+paced_record_unsent(struct paced *p, uint32_t n_probes, uint64_t now)
 {
     uint64_t i = p->n_sent;
-    for (uint64_t due = paced_due(p, i); due < p->end_ns; due = paced_due(p, ++i)) {
-        if (due >= p->record_from_ns)
-            hist_add(&p->hist, p->end_ns - due, n_probes);
-    }
+    for (uint64_t due = paced_due(p, i); due < p->end_ns; due = paced_due(p, ++i))
+        hist_add(&p->hist, now - due, n_probes);
     return i - p->n_sent;
 }
 
-/* Await the last deliveries, then an exact count as in load_engine.c. */
-static void
-paced_drain(struct paced *p)
+/* A schedule of its own for so many ms, then until everything that left has arrived.
+ * Returns how many messages were due but did not leave. */
+static uint64_t
+paced_phase(struct paced *p, uint32_t ms, bool recording)
 {
+    load_await("the end of the schedule");
+    p->recording = recording;
+    p->closed = false;
+    p->n_base = p->n_sent;
+    p->max_late_ns = 0;
+    p->start_ns = load_now();
+    p->end_ns = p->start_ns + ms * (uint64_t)NS_PER_MS;
+    for (uint64_t now = load_now(); now < p->end_ns; now = load_now())
+        paced_step(p, now);
     p->closed = true;
     load_await("the last deliveries");
     while (p->n_slowest < p->n_sent || p->out_off < p->out_len)
         paced_step(p, load_now());
+    return recording ? paced_record_unsent(p, paced_n_probes(p), load_now()) : 0;
+}
+
+/* An exact count, as in load_engine.c. */
+static void
+paced_verify(struct paced *p)
+{
+    load_await("the last PONGs");
     for (uint32_t i = 0; i < p->opts->n_subs; i++) {
         struct frame *f = &p->subs[i].frame;
         conn_finish(p->subs[i].fd, f);
@@ -305,34 +323,25 @@ load_paced(const struct load_opts *o)
     load_await("connections and subscriptions");
     paced_init(p, o);
 
-    load_await("the end of the schedule");
-    p->start_ns = load_now();
-    p->record_from_ns = p->start_ns + o->warmup_ms * (uint64_t)NS_PER_MS;
-    p->end_ns = p->record_from_ns + o->duration_ms * (uint64_t)NS_PER_MS;
-    for (uint64_t now = load_now(); now < p->record_from_ns; now = load_now())
-        paced_step(p, now);
-    uint64_t own = proc_own_cpu();
-    uint64_t n_before = p->n_slowest;
-    uint64_t t_before = load_now();
-    p->max_late_ns = 0;
+    (void)paced_phase(p, o->warmup_ms, false); /* what does not leave while warming up does not matter */
+    uint64_t n_sent = p->n_sent;
     proc_cpu_read(&before, o->server_pid);
-    for (uint64_t now = load_now(); now < p->end_ns; now = load_now())
-        paced_step(p, now);
+    uint64_t own = proc_own_cpu();
+    uint64_t wall = load_now();
+    uint64_t n_unsent = paced_phase(p, o->duration_ms, true);
+    wall = load_now() - wall;
     proc_cpu_read(&after, o->server_pid);
-    uint64_t wall = load_now() - t_before;
-    uint64_t n_delivered = (p->n_slowest - n_before) * o->n_subs;
     own = proc_own_cpu() - own;
-    uint32_t n_probes = paced_n_probes(p);
-    uint64_t n_unsent = paced_record_unsent(p, n_probes);
-    paced_drain(p);
+    n_sent = p->n_sent - n_sent;
+    paced_verify(p);
 
     struct json j;
     json_init(&j, stdout);
     json_str(&j, "scenario", "paced");
     json_u64(&j, "size", o->size);
     json_u64(&j, "rate", o->rate);
-    json_u64(&j, "probes", n_probes);
-    json_u64(&j, "delivered", n_delivered);
+    json_u64(&j, "probes", paced_n_probes(p));
+    json_u64(&j, "delivered", n_sent * o->n_subs);
     json_u64(&j, "unsent", n_unsent);
     json_u64(&j, "max_late_ns", p->max_late_ns);
     json_u64(&j, "wall_ns", wall);
