@@ -13,6 +13,9 @@
 /* Print the fact that failed and where, then abort. Never returns. */
 __attribute__((noreturn, cold)) void assert_failed(const char *fact, const char *file, int line, const char *func);
 
+/* Have fn called, once, by the first assertion that fails, before it prints: the log writes what it still can. NULL: none. */
+void assert_on_failure(void (*fn)(void));
+
 #define ASSERT(fact)                                                   \
     do {                                                               \
         if (__builtin_expect(!(fact), 0))                              \

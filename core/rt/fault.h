@@ -78,6 +78,13 @@ fault_realloc(void *p, size_t len)
     return fault_hit() ? NULL : realloc(p, len);
 }
 
+/* align: a power of two, len a multiple of it. */
+static inline void *
+fault_aligned(size_t align, size_t len)
+{
+    return fault_hit() ? NULL : aligned_alloc(align, len);
+}
+
 /* Zeroed private pages; NULL when there are none. own: munmap */
 static inline void *
 fault_map(size_t len)

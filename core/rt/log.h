@@ -4,12 +4,18 @@
  *
  * Levels: ERR needs a human, WRN degraded but continuing, INF lifecycle, DBG, TRC; FTL before an exit. Text that came from a peer is
  * escaped (control characters, sheet 05 A45) by whoever passes it: use log_quote. A level that is off costs one predictable branch.
- * Lines are formatted by the caller into its own buffer and handed to a writer thread through a bounded queue per
- * shard, so that a reader that stops reading stderr never blocks a shard; when the queue is full lines are dropped and
- * counted, and the count is logged when there is room again. log_flush waits until all is written (at exit).
+ * Lines are formatted by the caller and handed to a writer thread through a bounded queue per shard, so that a reader
+ * that stops reading stderr never blocks a shard; when the queue is full lines are dropped and counted, and the
+ * count is logged when there is room again. On a terminal the levels have nats-server's colours.
  *
- * Threads  log_start/log_stop: main. log_line: any thread that called log_attach, or any at all (slower, with a lock).
- * Memory   queues are allocated by log_attach.
+ *     shard 0 --> queue 0 --+
+ *     shard 1 --> queue 1 --+--> writer: merges by time --> stderr or file
+ *     others  --> shared  --+    (waits, if it must; gives up at the end if nobody reads)
+ *
+ * Threads  log_start, log_stop: main, before and after all others. log_line: any thread; one that called log_attach
+ *          queues without a lock. log_reopen, log_flush: any thread, but no signal handler.
+ * Memory   queues are allocated by log_attach and released by log_detach (by the writer, when it has written them).
+ * Source   sheet 02, section 9; nats-server 2.14.5's own lines.
  */
 #ifndef MIDGE_RT_LOG_H
 #define MIDGE_RT_LOG_H
@@ -20,23 +26,34 @@
 
 #include "core/rt/err.h"
 
-enum log_level { LOG_FTL, LOG_ERR, LOG_WRN, LOG_INF, LOG_DBG, LOG_TRC };
+enum log_level { LOG_FTL, LOG_ERR, LOG_WRN, LOG_INF, LOG_DBG, LOG_TRC, LOG_LEVELS };
+
+enum {
+    LOG_LINE_LEN = 16384,       /* longer lines are cut, with "..." */
+    LOG_QUEUE_LEN = 256 << 10,  /* bytes that may wait for the writer, per thread */
+    LOG_QUEUES_MAX = 80,        /* attached threads at once */
+    LOG_STUCK_MS = 2000,        /* how long log_stop waits for a reader that does not read */
+    LOG_ABORT_MS = 200          /* ... and an assertion that failed */
+};
 
 struct log_cfg {
-    const char *file;  /* NULL: stderr */
+    const char *file;  /* NULL: stderr. borrow until log_stop */
     bool debug, trace; /* DBG, TRC lines on */
     bool no_time;      /* leave out the time (-T false) */
     bool utc;
 };
 
-/* Start the writer. fail: ERR_ACCESS, ERR_NOENT (the file). */
+/* Start the writer. Until then lines go to stderr at once. fail: ERR_ACCESS, ERR_NOENT (the file), ERR_NOMEM */
 enum err log_start(const struct log_cfg *cfg);
-void log_stop(void); /* writes what is queued, then ends the writer; later lines go to stderr at once */
-/* Give the calling thread a queue of its own. */
+/* Write what is queued, then end the writer; later lines go to stderr at once. */
+void log_stop(void);
+/* Give the calling thread a queue of its own. fail: ERR_NOMEM, ERR_LIMIT; its lines go through the shared queue then. */
 enum err log_attach(uint32_t shard_id);
-void log_detach(void);
-/* Open the file again (after somebody moved it). */
+void log_detach(void); /* not attached: nothing */
+/* Open the file again (after somebody moved it), and say so. */
 void log_reopen(void);
+/* Wait until all that was queued before the call is written, at most so long. False: it was not. */
+bool log_flush(uint32_t timeout_ms);
 
 extern bool log_debug_on, log_trace_on; /* written by log_start only */
 
@@ -56,9 +73,11 @@ __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const 
             log_line(LOG_TRC, __VA_ARGS__);       \
     } while (0)
 
-/* Peer's bytes as text that cannot forge a line: control and 8-bit characters escaped, cut at cap with "...". Returns to. */
+/* Peer's bytes as text that cannot forge a line nor steer a terminal: control characters, backslashes and 8-bit bytes are
+ * escaped as in C (\n, \x1b, \\), cut to fit cap (>= 1) with "..." where there is room for that. Returns to. */
 const char *log_quote(char *to, size_t cap, const void *bytes, size_t len);
 
+/* Lines lost so far because the writer could not keep up, or the system refused them. */
 uint64_t log_n_dropped(void);
 
 #endif
