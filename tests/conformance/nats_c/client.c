@@ -106,6 +106,19 @@ queued(natsSubscription *sub)
     return n;
 }
 
+/* Messages that came over the wire, whatever the library did with them. */
+static uint64_t
+n_in(natsConnection *nc)
+{
+    uint64_t n = 0;
+    natsStatistics *stats = NULL;
+    DO(natsStatistics_Create(&stats));
+    DO(natsConnection_GetStats(nc, stats));
+    DO(natsStatistics_GetCounts(stats, &n, NULL, NULL, NULL, NULL));
+    natsStatistics_Destroy(stats);
+    return n;
+}
+
 /* --- features ------------------------------------------------------------------------------------------------ */
 
 static void
@@ -178,6 +191,7 @@ feature_subscribe(const char *url)
     DO(natsConnection_PublishString(b, "sub.y", "end"));
     flush(b);
     expect_text(y, "sub.y", "end");
+    CHECK(n_in(a) == N_ORDERED + 1, "a message came after UNSUB");
 }
 
 static void
@@ -480,12 +494,7 @@ feature_auto_unsub(const char *url)
         expect_text(sub, "auto.x", text);
     }
     /* The library stops by itself after five: what came over the wire tells whether the server did. */
-    uint64_t n_in = 0;
-    natsStatistics *stats = NULL;
-    DO(natsStatistics_Create(&stats));
-    DO(natsConnection_GetStats(a, stats));
-    DO(natsStatistics_GetCounts(stats, &n_in, NULL, NULL, NULL, NULL));
-    CHECK(n_in == 6, "the server sent %d messages, not 5 and the end", (int)n_in);
+    CHECK(n_in(a) == 6, "the server sent %d messages, not 5 and the end", (int)n_in(a));
 }
 
 /* ------------------------------------------------------------------------------------------------------------- */
