@@ -70,12 +70,12 @@ struct io_uring_tune {
     uint32_t n_cqes;
     uint32_t recv_buf_len;     /* with io_cfg.recv_bufs_bytes gives their number */
     uint32_t recv_limit_bytes; /* one socket receives at most this between two turns */
-    bool no_inc;               /* as on kernels before 6.17: fixed buffers, no limit */
+    bool no_bundle;            /* as on kernels before 6.17: one buffer a receive, no limit */
     bool no_defer;             /* as on kernels before 6.1: completions run whenever the kernel likes */
     bool no_msg_ring;          /* wake by eventfd only */
-    uint8_t send_mode;         /* enum io_send_mode */
+    bool no_inline;            /* every send is queued */
+    uint32_t n_inline_max;     /* sends of a turn that go out at once, before the rest is queued */
 };
-enum io_send_mode { IO_SEND_DEFAULT, IO_SEND_INLINE, IO_SEND_QUEUED };
 enum err io_uring_new_tuned(const struct io_cfg *cfg, const struct io_uring_tune *tune, struct io **ret_io);
 
 /* Counters have one writer and relaxed readers: a plain add that a reader never sees torn. */

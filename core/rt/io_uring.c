@@ -1,12 +1,10 @@
 /* The io_uring backend.
  *
- * Receive buffers. All sockets receive into one ring of buffers that the kernel picks from. Where the kernel can fill a
- * buffer piece by piece (IOU_PBUF_RING_INC) there are few large ones: one buffer carries the bytes of many sockets, and
- * a stream comes in long runs. Elsewhere each receive takes a whole smaller one.
- *
- *     kernel: in the ring, perhaps partly filled --- filled up ---> out: pieces are with the user --- all given back --+
- *        ^                                                                                                             |
- *        +---------------------------------- back into the ring, published with the next submit -----------------------+
+ * Receive buffers. All sockets receive into one ring of buffers that the kernel picks from, in the order in which they came
+ * back. Where one receive may fill several of them (a bundle), buffers are small, so that a short message does not waste
+ * much, and a long run of bytes lies in buffers side by side: one event, as long as they come back in the order taken. Where
+ * it may not, buffers are larger. (Filling buffers piece by piece, IOU_PBUF_RING_INC, was measured and dropped: a piece
+ * begins wherever the last one ended, and copying to such an address costs up to three times as much.)
  *
  * Receiving. One multishot request per socket. It ends by itself when buffers run out (ENOBUFS), when the socket had its
  * share (recv_limit) or when the kernel likes; then the socket queues in `rearm`, first come first served, and as many are
@@ -89,14 +87,16 @@ uio_cancel(struct uio *u, struct io_sock *s, enum uio_tag tag)
 /* ---- Receive buffers ---- */
 
 void
-uio_buf_give(struct io *io, uint32_t bid)
+uio_buf_give(struct io *io, uint32_t token)
 {
     struct uio *u = uio_of(io);
-    struct uio_buf *b = &u->bufs[bid];
+    uint32_t first = token & (BIT(UIO_TOKEN_SHIFT) - 1), last = first + (token >> UIO_TOKEN_SHIFT);
 
-    ASSERT(bid < u->n_bufs && b->n_out > 0);
-    if (--b->n_out == 0 && !b->in_kernel)
+    ASSERT(last < u->n_bufs);
+    for (uint32_t bid = first; bid <= last; bid++) {
+        ASSERT(!u->bufs[bid].in_kernel);
         uio_buf_add(u, bid);
+    }
 }
 
 /* ---- Sockets: starting and ending ---- */
@@ -334,7 +334,7 @@ uio_recv_arm(struct uio *u, struct io_sock *s)
 {
     struct io_uring_sqe *sqe = uio_sqe(u, IORING_OP_RECV, s->fd, uio_data(s, UIO_TAG_RECV));
 
-    sqe->ioprio = IORING_RECV_MULTISHOT;
+    sqe->ioprio = u->bundle ? IORING_RECV_MULTISHOT | IORING_RECVSEND_BUNDLE : IORING_RECV_MULTISHOT;
     if ((s->flags & UIO_RECV_ONCE) == 0)
         sqe->ioprio |= IORING_RECVSEND_POLL_FIRST; /* nothing there yet, as a rule: do not try in vain */
     sqe->flags = IOSQE_BUFFER_SELECT;
@@ -345,8 +345,10 @@ uio_recv_arm(struct uio *u, struct io_sock *s)
 }
 
 static void
-uio_recv_queue(struct uio *u, struct io_sock *s)
+uio_recv_queue(struct uio *u, struct io_sock *s, bool starved)
 {
+    if (starved || u->n_bufs_kernel == 0)
+        IO_STAT_ADD(&u->io, n_starved, 1);
     s->flags |= UIO_RECV_QUEUED;
     io_list_push(&u->rearm, s);
 }
@@ -365,7 +367,7 @@ uio_recv_start(struct io *io, struct io_sock *s)
     if (u->n_bufs_kernel > 0 && u->rearm.head == NULL)
         uio_recv_arm(u, s);
     else
-        uio_recv_queue(u, s);
+        uio_recv_queue(u, s, false);
 }
 
 static void
@@ -388,7 +390,7 @@ uio_recv_stop(struct io *io, struct io_sock *s)
 static bool
 uio_recv_rearm(struct uio *u)
 {
-    uint32_t n = u->n_bufs_kernel * u->n_arm_per_buf;
+    uint32_t n = u->n_bufs_kernel == 0 ? 0 : (uint32_t)max_u64(1, (uint64_t)u->n_bufs_kernel * u->buf_len / UIO_ARM_SHARE);
 
     while (n-- > 0 && u->rearm.head != NULL) {
         struct io_sock *s = io_list_pop(&u->rearm);
@@ -407,11 +409,9 @@ uio_recv_ended(struct uio *u, struct io_sock *s, int32_t res, struct io_event *e
     bool goes_on = res > 0 || res == -ENOBUFS || res == -ECANCELED || res == -EINTR || res == -EAGAIN;
 
     s->flags &= (uint16_t)~(UIO_RECV_ARMED | UIO_RECV_CANCELING);
-    if (res == -ENOBUFS)
-        IO_STAT_ADD(&u->io, n_starved, 1);
     if (goes_on) {
         if (s->flags & UIO_RECV_WANTED)
-            uio_recv_queue(u, s);
+            uio_recv_queue(u, s, res == -ENOBUFS);
     } else if ((s->flags & UIO_CLOSING) == 0) {
         s->flags = (uint16_t)((s->flags | UIO_RECV_DONE) & ~UIO_RECV_WANTED);
         *ev = (struct io_event){.owner = s->owner,
@@ -425,33 +425,47 @@ uio_recv_ended(struct uio *u, struct io_sock *s, int32_t res, struct io_event *e
     return n;
 }
 
-static inline uint32_t
-uio_on_recv(struct uio *u, struct io_sock *s, int32_t res, uint32_t cflags, struct io_event *ev)
+/* Tell the bytes of one receive, run by run. What finds no room stays in `rest` for the next io_take. */
+static uint32_t
+uio_take_rest(struct uio *u, struct io_event *evs, uint32_t max)
 {
-    uint32_t n = 0, bid;
+    struct io_sock *s = u->rest.s;
+    uint32_t n = 0;
 
-    if (LIKELY(cflags & IORING_CQE_F_BUFFER)) {
-        uint32_t len = res > 0 ? (uint32_t)res : 0;
-        const uint8_t *data = uio_buf_filled(u, cflags, len, &bid);
+    while (u->rest.len > 0 && n < max) {
+        struct io_event *ev = &evs[n];
+        ev->data = uio_buf_run(u, &u->rest.bid, u->rest.len, &ev->len, &ev->buf);
+        u->rest.len -= ev->len;
         if (UNLIKELY(s->flags & UIO_CLOSING)) {
-            if (len > 0)
-                uio_buf_give(&u->io, bid);
-        } else if (LIKELY(len > 0)) {
-            ev->owner = s->owner;
-            ev->data = data;
-            ev->len = len;
-            ev->buf = bid;
-            ev->res = 0;
-            ev->raw = 0;
-            ev->kind = IO_EV_RECV;
-            ev->err = OK;
-            IO_STAT_ADD(&u->io, n_recv, 1);
-            n = 1;
+            uio_buf_give(&u->io, ev->buf);
+            continue;
         }
+        ev->owner = s->owner;
+        ev->res = 0;
+        ev->raw = 0;
+        ev->kind = IO_EV_RECV;
+        ev->err = OK;
+        n++;
     }
-    if (UNLIKELY((cflags & IORING_CQE_F_MORE) == 0))
-        n += uio_recv_ended(u, s, res, ev); /* an event only if res <= 0: never both */
+    IO_STAT_ADD(&u->io, n_recv, n);
+    if (u->rest.len == 0 && UNLIKELY(!u->rest.more))
+        (void)uio_recv_ended(u, s, 1, NULL); /* ended after bytes: no event */
     return n;
+}
+
+static inline uint32_t
+uio_on_recv(struct uio *u, struct io_sock *s, int32_t res, uint32_t cflags, struct io_event *evs, uint32_t max)
+{
+    /* With neither bytes nor an end there is nothing to tell; the kernel does not do that. No buffer comes without bytes:
+     * uio_try_recv has seen it. */
+    if (UNLIKELY(res <= 0))
+        return cflags & IORING_CQE_F_MORE ? 0 : uio_recv_ended(u, s, res, evs);
+    ASSERT(cflags & IORING_CQE_F_BUFFER);
+    u->rest.s = s;
+    u->rest.bid = cflags >> IORING_CQE_BUFFER_SHIFT;
+    u->rest.len = (uint32_t)res;
+    u->rest.more = (cflags & IORING_CQE_F_MORE) != 0;
+    return uio_take_rest(u, evs, max);
 }
 
 /* ---- Sending ---- */
@@ -491,7 +505,7 @@ uio_send(struct io *io, struct io_sock *s, const struct iovec *iov, uint32_t n_i
 
     ASSERT((s->flags & (UIO_SENDING | UIO_CLOSING)) == 0 && s->fd >= 0);
     IO_STAT_ADD(io, n_send, 1);
-    if (u->send_queued) {
+    if (u->n_sends++ >= u->n_inline_max) {
         uio_send_queue(u, s, iov, n_iov, 0);
         return ERR_PENDING;
     }
@@ -659,6 +673,7 @@ uio_wait(struct io *io, int64_t deadline_ns)
     struct uio *u = uio_of(io);
     bool poll = deadline_ns <= 0;
 
+    u->n_sends = 0;
     if (UNLIKELY(u->paused.head != NULL)) {
         uio_accept_resume(u);
         if (u->paused.head != NULL && u->accept_resume_ns < deadline_ns)
@@ -667,7 +682,7 @@ uio_wait(struct io *io, int64_t deadline_ns)
     if (UNLIKELY(u->rearm.head != NULL) && uio_recv_rearm(u))
         poll = true;
     uio_bufs_publish(u);
-    if (poll || u->closed.head != NULL || uring_cq_tail(&u->ring) != uring_cq_head(&u->ring)) {
+    if (poll || u->closed.head != NULL || u->rest.len > 0 || uring_cq_tail(&u->ring) != uring_cq_head(&u->ring)) {
         if (uring_n_queued(&u->ring) > 0 || uring_needs_enter(&u->ring))
             (void)uio_enter(u, 0, true, 0); /* whatever it answers, there is a next turn */
         return;
@@ -686,7 +701,7 @@ uio_flush(struct io *io)
 }
 
 static uint32_t
-uio_on_cqe(struct uio *u, const struct io_uring_cqe *cqe, struct io_event *ev)
+uio_on_cqe(struct uio *u, const struct io_uring_cqe *cqe, struct io_event *ev, uint32_t max)
 {
     uint64_t data = cqe->user_data;
     int32_t res = cqe->res;
@@ -694,7 +709,7 @@ uio_on_cqe(struct uio *u, const struct io_uring_cqe *cqe, struct io_event *ev)
     void *p = (void *)(uintptr_t)(data & ~(uint64_t)UIO_TAG_MASK);
 
     switch ((enum uio_tag)(data & UIO_TAG_MASK)) {
-    case UIO_TAG_RECV: return uio_on_recv(u, p, res, cflags, ev);
+    case UIO_TAG_RECV: return uio_on_recv(u, p, res, cflags, ev, max);
     case UIO_TAG_SEND: return uio_on_send(u, p, res, ev);
     case UIO_TAG_ACCEPT: return uio_on_accept(u, p, res, cflags, ev);
     case UIO_TAG_CONNECT: return uio_on_connect(u, p, res, ev);
@@ -724,8 +739,10 @@ uio_take(struct io *io, struct io_event *evs, uint32_t max)
     uint32_t head = uring_cq_head(&u->ring), tail = uring_cq_tail(&u->ring);
     uint32_t n = uio_take_closed(u, evs, max);
 
+    if (UNLIKELY(u->rest.len > 0) && n < max)
+        n += uio_take_rest(u, evs + n, max - n);
     while (head != tail && n < max)
-        n += uio_on_cqe(u, &u->ring.cqes[head++ & u->ring.cq_mask], &evs[n]);
+        n += uio_on_cqe(u, &u->ring.cqes[head++ & u->ring.cq_mask], &evs[n], max - n);
     uring_cq_advance(&u->ring, head);
     if (UNLIKELY(u->closed.head != NULL))
         n += uio_take_closed(u, evs + n, max - n);

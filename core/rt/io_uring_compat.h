@@ -30,12 +30,9 @@
 #ifndef IORING_ENTER_NO_IOWAIT
 #define IORING_ENTER_NO_IOWAIT (1U << 7) /* [6.15] an idle loop does not look like a slow disk */
 #endif
-#ifndef IORING_CQE_F_BUF_MORE
-#define IORING_CQE_F_BUF_MORE (1U << 4) /* [6.12] the buffer is used up in part only: the kernel goes on filling it */
+#ifndef IORING_RECVSEND_BUNDLE
+#define IORING_RECVSEND_BUNDLE (1U << 4) /* [6.10] one receive fills several buffers */
 #endif
-
-/* struct io_uring_buf_reg.flags, called `pad` before 6.4. */
-enum { IO_COMPAT_PBUF_RING_INC = 2 }; /* [6.12] buffers are filled piece by piece */
 
 /* IORING_OP_RECV with IORING_RECV_MULTISHOT: sqe->optlen bounds the bytes of all receives of one request [6.17]. The field
  * shares its place with sqe->splice_fd_in, which older headers have and older kernels require to be 0. */

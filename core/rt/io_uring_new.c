@@ -1,8 +1,8 @@
 /* Making the io_uring backend: what does this kernel have, and does it work?
  *
- * Most of what we need has no feature bit, so a receive is tried on a socket pair, in the best way first. Filling buffers
- * piece by piece is taken only together with the limit of a multishot receive: the first is older, but lost or reordered
- * bytes in its first releases, and the second appeared after that was mended.
+ * Most of what we need has no feature bit, so a receive is tried on a socket pair, in the best way first. Bundles are taken
+ * only together with the limit of a multishot receive: they are older, but lost or reordered bytes in some releases, and
+ * the limit appeared after that was mended.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,15 +25,13 @@ uio_bufs_alloc(struct uio *u, uint32_t total)
 
 /* Hand the kernel a ring of buffers over the area. Returns 0 or an errno. */
 static int
-uio_bufs_register(struct uio *u, uint32_t total, uint32_t buf_len, bool inc)
+uio_bufs_register(struct uio *u, uint32_t total, uint32_t buf_len)
 {
-    struct io_uring_buf_reg reg = {.bgid = UIO_BGID, .pad = inc ? IO_COMPAT_PBUF_RING_INC : 0};
+    struct io_uring_buf_reg reg = {.bgid = UIO_BGID};
     uint32_t n_slots = 1;
 
-    u->inc = inc;
     u->buf_len = buf_len;
     u->n_bufs = total / buf_len;
-    u->n_arm_per_buf = buf_len > UIO_ARM_SHARE ? buf_len / UIO_ARM_SHARE : 1;
     u->n_bufs_kernel = 0;
     u->br_tail = u->br_tail_pub = 0;
     while (n_slots < u->n_bufs)
@@ -92,70 +90,81 @@ static bool
 uio_try_piece(struct uio *u, int fd, const char *text, bool last)
 {
     struct io_uring_cqe cqe;
-    uint32_t bid;
+    uint32_t bid, len, token;
+    const uint8_t *data;
+    bool same;
 
     if (write(fd, text, 4) != 4 || !uio_try_reap(u, &cqe) || cqe.user_data != UIO_TAG_RECV)
         return false;
-    if (cqe.res != 4 || (cqe.flags & IORING_CQE_F_BUFFER) == 0)
+    bid = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
+    if (cqe.res != 4 || (cqe.flags & IORING_CQE_F_BUFFER) == 0 || bid >= u->n_bufs)
         return false;
-    const uint8_t *data = uio_buf_filled(u, cqe.flags, 4, &bid);
-    bool same = memcmp(data, text, 4) == 0;
-    uio_buf_give(&u->io, bid);
+    data = uio_buf_run(u, &bid, 4, &len, &token);
+    same = memcmp(data, text, 4) == 0;
+    uio_buf_give(&u->io, token);
+    uio_bufs_publish(u);
     return same && ((cqe.flags & IORING_CQE_F_MORE) == 0) == last;
 }
 
-/* Two receives by one request; with a limit the second one must end it. */
-static bool
-uio_try_recv(struct uio *u, bool limit)
+static void
+uio_try_arm(struct uio *u, int fd)
 {
-    int pair[2];
-    struct io_uring_sqe *sqe;
+    struct io_uring_sqe *sqe = uio_sqe(u, IORING_OP_RECV, fd, UIO_TAG_RECV);
+
+    sqe->ioprio = IORING_RECV_MULTISHOT | IORING_RECVSEND_POLL_FIRST;
+    if (u->bundle)
+        sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+    sqe->flags = IOSQE_BUFFER_SELECT;
+    sqe->buf_group = UIO_BGID;
+    io_compat_recv_limit(sqe, u->bundle ? 8 : 0);
+    (void)uio_enter(u, 0, true, 0); /* refused: then no completion looks right below */
+}
+
+/* Two receives by one request; with a limit the second one must end it. Then the end of the stream, which must end it
+ * too, and use no buffer. */
+static bool
+uio_try_recv(struct uio *u)
+{
     struct io_uring_cqe cqe;
+    int pair[2];
     bool works;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return false;
-    sqe = uio_sqe(u, IORING_OP_RECV, pair[0], UIO_TAG_RECV);
-    sqe->ioprio = IORING_RECV_MULTISHOT | IORING_RECVSEND_POLL_FIRST;
-    sqe->flags = IOSQE_BUFFER_SELECT;
-    sqe->buf_group = UIO_BGID;
-    io_compat_recv_limit(sqe, limit ? 8 : 0);
-    (void)uio_enter(u, 0, true, 0);
-    works = uio_try_piece(u, pair[1], "ping", false) && uio_try_piece(u, pair[1], "pong", limit);
+    uio_try_arm(u, pair[0]);
+    works = uio_try_piece(u, pair[1], "ping", false) && uio_try_piece(u, pair[1], "pong", u->bundle);
+    if (works && u->bundle)
+        uio_try_arm(u, pair[0]);
     (void)close(pair[1]);
-    if (works && !limit) /* end of stream must end it */
-        works = uio_try_reap(u, &cqe) && cqe.res == 0 && (cqe.flags & IORING_CQE_F_MORE) == 0 &&
-                (cqe.flags & IORING_CQE_F_BUFFER) == 0;
+    works = works && uio_try_reap(u, &cqe) && cqe.res == 0 && (cqe.flags & (IORING_CQE_F_MORE | IORING_CQE_F_BUFFER)) == 0;
     (void)close(pair[0]);
     return works;
 }
 
-/* Find the best way to receive that works. Each failed way leaves the ring in doubt (a request may still be armed), so the
- * caller starts the next one on a fresh ring. */
-enum uio_way { UIO_WAY_INC, UIO_WAY_LIMIT, UIO_WAY_PLAIN, UIO_N_WAYS };
-
+/* Set up to receive in one way. A way that fails leaves its ring in doubt (a request may still be armed), so the next one
+ * starts on a fresh ring. */
 static bool
-uio_start(struct uio *u, const struct io_cfg *cfg, const struct io_uring_tune *tune, enum uio_way way, struct uring_refusal *ret_why)
+uio_start(struct uio *u, const struct io_cfg *cfg, const struct io_uring_tune *tune, bool bundle, struct uring_refusal *ret_why)
 {
+    static const uint8_t ops[] = {IORING_OP_SENDMSG, IORING_OP_ACCEPT,   IORING_OP_ASYNC_CANCEL, IORING_OP_CONNECT, IORING_OP_OPENAT,
+                                  IORING_OP_CLOSE,   IORING_OP_READ,     IORING_OP_WRITE,        IORING_OP_SEND,    IORING_OP_RECV,
+                                  IORING_OP_FSYNC,   IORING_OP_RENAMEAT, IORING_OP_POLL_ADD};
     uint32_t n_sqes = cfg->n_entries > 0 ? cfg->n_entries : UIO_SQES;
     uint32_t n_cqes = tune->n_cqes > 0 ? tune->n_cqes : UIO_CQES;
-    uint32_t total = (uint32_t)(u->area_len - IO_RECV_SLACK);
-    uint32_t buf_len = way == UIO_WAY_INC ? UIO_BUF_LEN_INC : UIO_BUF_LEN_FIXED;
+    uint32_t buf_len = bundle ? UIO_BUF_LEN_BUNDLE : UIO_BUF_LEN_SINGLE;
 
     if (!uring_open(&u->ring, (uint32_t)min_u64(n_sqes, UIO_SQES), n_cqes, tune->no_defer, ret_why))
         return false;
+    u->bundle = bundle;
     if (tune->recv_buf_len > 0)
         buf_len = tune->recv_buf_len;
     ret_why->step = "io_uring_register";
-    ret_why->errnum = uio_bufs_register(u, total, buf_len, way == UIO_WAY_INC);
+    ret_why->errnum = uio_bufs_register(u, (uint32_t)(u->area_len - IO_RECV_SLACK), buf_len);
     if (ret_why->errnum == EINVAL)
         ret_why->errnum = 0; /* the ring itself was fine: this kernel lacks it */
     if (ret_why->errnum == 0) {
-        static const uint8_t ops[] = {IORING_OP_SENDMSG, IORING_OP_ACCEPT,  IORING_OP_ASYNC_CANCEL, IORING_OP_CONNECT, IORING_OP_OPENAT,
-                                      IORING_OP_CLOSE,   IORING_OP_READ,    IORING_OP_WRITE,        IORING_OP_SEND,    IORING_OP_RECV,
-                                      IORING_OP_FSYNC,   IORING_OP_RENAMEAT, IORING_OP_POLL_ADD};
         ret_why->step = "its requests";
-        if (uring_has_ops(&u->ring, ops, N_ELEMS(ops)) && uio_try_recv(u, way != UIO_WAY_PLAIN))
+        if (uring_has_ops(&u->ring, ops, N_ELEMS(ops)) && uio_try_recv(u))
             return true;
     }
     uio_bufs_unregister(u);
@@ -164,7 +173,7 @@ uio_start(struct uio *u, const struct io_cfg *cfg, const struct io_uring_tune *t
 }
 
 static void
-uio_note_features(struct uio *u, const struct io_uring_tune *tune, enum uio_way way)
+uio_note_features(struct uio *u, const struct io_uring_tune *tune)
 {
     static const uint8_t op_msg_ring = IORING_OP_MSG_RING;
 
@@ -174,14 +183,16 @@ uio_note_features(struct uio *u, const struct io_uring_tune *tune, enum uio_way 
         .multishot_accept = true, /* older than multishot receive */
         .multishot_recv = true,
         .buf_ring = true,
-        .buf_ring_inc = way == UIO_WAY_INC,
+        .recv_bundle = u->bundle,
         .msg_ring = u->msg_ring,
         .defer_taskrun = (u->ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) != 0,
         .min_wait = (u->ring.features & IORING_FEAT_MIN_TIMEOUT) != 0,
     };
-    if (way != UIO_WAY_PLAIN)
+    if (u->bundle)
         u->recv_limit = tune->recv_limit_bytes > 0 ? tune->recv_limit_bytes : u->n_bufs * u->buf_len / UIO_RECV_SHARE;
-    u->send_queued = tune->send_mode == IO_SEND_QUEUED;
+    u->n_inline_max = tune->n_inline_max > 0 ? tune->n_inline_max : UIO_INLINE_MAX;
+    if (tune->no_inline)
+        u->n_inline_max = 0;
 }
 
 static void
@@ -214,7 +225,6 @@ io_uring_new_tuned(const struct io_cfg *cfg, const struct io_uring_tune *tune, s
     uint32_t total = cfg->recv_bufs_bytes > 0 ? cfg->recv_bufs_bytes : UIO_RECV_BYTES;
     struct uio *u = calloc(1, sizeof(*u));
     bool works = false;
-    uint32_t way;
 
     if (u == NULL)
         return ERR_NOMEM;
@@ -225,15 +235,14 @@ io_uring_new_tuned(const struct io_cfg *cfg, const struct io_uring_tune *tune, s
     if (u->wake_fd < 0)
         why = (struct uring_refusal){.step = "eventfd", .errnum = errno};
     else if (uio_bufs_alloc(u, total))
-        for (way = tune->no_inc ? UIO_WAY_PLAIN : UIO_WAY_INC; way < UIO_N_WAYS && !works; way++)
-            works = uio_start(u, cfg, tune, (enum uio_way)way, &why);
+        works = (!tune->no_bundle && uio_start(u, cfg, tune, true, &why)) || uio_start(u, cfg, tune, false, &why);
     if (!works) {
         uio_free(&u->io);
         uio_warn(cfg, &why);
         return uio_refused(&why);
     }
     io_real_seed(&u->io);
-    uio_note_features(u, tune, (enum uio_way)(way - 1));
+    uio_note_features(u, tune);
     uio_wake_arm(u);
     *ret_io = &u->io;
     return OK;

@@ -20,15 +20,17 @@ enum {
     UIO_RECV_BYTES = 1024 * 1024,
     UIO_RECV_BYTES_MIN = 128 * 1024,
     UIO_RECV_BYTES_MAX = 64 * 1024 * 1024,
-    UIO_BUF_LEN_INC = IO_RECV_BUF_LEN,
-    UIO_BUF_LEN_FIXED = 16 * 1024,
+    UIO_BUF_LEN_BUNDLE = 4 * 1024, /* small: a short message takes a whole one */
+    UIO_BUF_LEN_SINGLE = 16 * 1024,
     UIO_RECV_SHARE = 4, /* one socket gets at most this part of the buffers between two turns */
     UIO_ARM_SHARE = 16 * 1024, /* bytes of free buffer that justify arming one waiting socket */
     UIO_IOVS = 2048,           /* pieces of sends queued between two submits */
     UIO_MSGS = UIO_SQES,
+    UIO_INLINE_MAX = 1, /* see uio_send */
     UIO_ACCEPT_PAUSE_MS = 100,
     UIO_SUBMIT_TRIES = 5000, /* of 1 ms each, while the kernel has no memory for a request */
     UIO_BGID = 0,
+    UIO_TOKEN_SHIFT = 16, /* of io_event.buf: the first buffer of a run below, their number - 1 above */
 };
 
 /* What a completion is for: the low bits of its user_data. */
@@ -62,9 +64,8 @@ enum {
 };
 
 struct uio_buf {
-    uint32_t off;   /* bytes the kernel has filled */
-    uint32_t n_out; /* pieces with the user */
-    bool in_kernel;
+    uint16_t slot;  /* where in the ring it was put, as a count that wraps */
+    bool in_kernel; /* else some of its bytes are with the user */
 };
 
 /* The backend. */
@@ -77,11 +78,18 @@ struct uio {
     struct uio_buf *bufs;
     size_t area_len, br_len;
     uint32_t buf_len, n_bufs, n_bufs_kernel; /* in_kernel ones */
-    uint32_t br_mask, n_arm_per_buf, recv_limit;
+    uint32_t br_mask, recv_limit;
     uint16_t br_tail, br_tail_pub; /* entries written, entries the kernel may see */
-    bool inc;
+    bool bundle;                   /* one receive may fill several buffers */
+    /* A receive that was taken in part: it made more events than there was room for. */
+    struct {
+        struct io_sock *s;
+        uint32_t bid, len;
+        bool more;
+    } rest;
 
-    bool send_queued, msg_ring;
+    bool msg_ring;
+    uint32_t n_sends, n_inline_max; /* sends of this turn so far; how many of them go out at once */
     struct io_list rearm;  /* want to receive, wait for their turn */
     struct io_list closed; /* owe IO_EV_CLOSED */
     struct io_list paused; /* listeners out of descriptors */
@@ -124,9 +132,9 @@ static inline void
 uio_buf_add(struct uio *u, uint32_t bid)
 {
     struct uio_buf *b = &u->bufs[bid];
-    struct io_uring_buf *slot = &u->br->bufs[u->br_tail++ & u->br_mask];
+    struct io_uring_buf *slot = &u->br->bufs[u->br_tail & u->br_mask];
 
-    b->off = 0;
+    b->slot = u->br_tail++;
     b->in_kernel = true;
     u->n_bufs_kernel++;
     slot->addr = (uint64_t)(uintptr_t)(u->area + (size_t)bid * u->buf_len);
@@ -143,26 +151,26 @@ uio_bufs_publish(struct uio *u)
     u->br_tail_pub = u->br_tail;
 }
 
-/* Account for the buffer of a completion. Returns the bytes (len > 0 of them), which the caller now holds a piece of. */
+/* The next run of a receive that filled `*bid` and, in the ring's order, the buffers behind it: as many as lie side by side and
+ * make one event. They are the caller's now. Returns the bytes; *bid becomes the buffer after the run, if there is more. */
 static inline const uint8_t *
-uio_buf_filled(struct uio *u, uint32_t cflags, uint32_t len, uint32_t *ret_bid)
+uio_buf_run(struct uio *u, uint32_t *bid, uint32_t len, uint32_t *ret_len, uint32_t *ret_token)
 {
-    uint32_t bid = cflags >> IORING_CQE_BUFFER_SHIFT;
-    struct uio_buf *b = &u->bufs[bid];
-    const uint8_t *data = u->area + (size_t)bid * u->buf_len + b->off;
+    uint32_t first = *bid, n = 0, next = first;
+    uint16_t slot = u->bufs[first].slot;
 
-    ASSERT(bid < u->n_bufs && b->in_kernel && len <= u->buf_len - b->off);
-    b->off += len;
-    if (len > 0)
-        b->n_out++;
-    if ((cflags & IORING_CQE_F_BUF_MORE) == 0) {
-        b->in_kernel = false;
-        u->n_bufs_kernel--;
-        if (b->n_out == 0)
-            uio_buf_add(u, bid); /* used up without a byte */
-    }
-    *ret_bid = bid;
-    return data;
+    do {
+        ASSERT(next < u->n_bufs && u->bufs[next].in_kernel);
+        u->bufs[next].in_kernel = false;
+        n++;
+        slot++;
+        next = u->br->bufs[slot & u->br_mask].bid;
+    } while (n * u->buf_len < len && n * u->buf_len < IO_RECV_BUF_LEN && next == first + n);
+    u->n_bufs_kernel -= n;
+    *bid = next;
+    *ret_len = (uint32_t)min_u64(n * u->buf_len, len);
+    *ret_token = first | (n - 1) << UIO_TOKEN_SHIFT;
+    return u->area + (size_t)first * u->buf_len;
 }
 
 #endif
