@@ -228,7 +228,7 @@ c6_keys_fold_and_the_last_one_wins(void **state)
 {
     (void)state;
     struct json *doc = parsed("{\"NAME\":1,\"name\":2,\"Name\":null,\"n\\u0061mE\":3,\"\xc5\xbf\xe2\x84\xaa" "y\":4,"
-                              "\"nam\":5,\"names\":6,\"name\\u0000\":7,\"none\":null,\"sub\":{\"name\":8}}");
+                              "\"nam\":5,\"names\":6,\"name\\u0000\":7,\"none\":null,\"NaMe\":null,\"sub\":{\"name\":8}}");
     const struct json_node *root = json_root(doc);
     int64_t                 v = 0;
 

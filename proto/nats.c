@@ -6,7 +6,7 @@
 #include "core/rt/util.h"
 #include "proto/out.h"
 
-#if defined(__SSE2__)
+#if defined(__SSE2__) && !defined(NATS_NO_SIMD) /* the tests run without it, too */
 #include <emmintrin.h>
 #define NATS_SIMD 1
 #else
@@ -579,6 +579,15 @@ nats_parse_slow(const uint8_t *buf, size_t len, const struct nats_limits *lim, s
 {
     return nats_slow(buf, len, 0, lim, ret_op, ret_bad);
 }
+
+bool
+nats_parse_quick(const uint8_t *buf, size_t len, const struct nats_limits *lim, struct nats_op *ret_op,
+    struct nats_bad *ret_bad, enum nats_verdict *ret_v)
+{
+    return nats_quick(buf, len, lim, ret_op, ret_bad, ret_v);
+}
+
+const bool nats_has_quick = NATS_SIMD != 0;
 
 /* ---- what the log says -------------------------------------------------------------------------------------------- */
 

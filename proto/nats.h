@@ -139,6 +139,13 @@ enum nats_verdict nats_parse_more(const uint8_t *buf, size_t len, size_t n_seen,
 enum nats_verdict nats_parse_slow(const uint8_t *buf, size_t len, const struct nats_limits *lim, struct nats_op *ret_op,
     struct nats_bad *ret_bad);
 
+/* The short cut alone. False: it left the bytes to the slow path. (For tests: that it is taken where it should be.) */
+bool nats_parse_quick(const uint8_t *buf, size_t len, const struct nats_limits *lim, struct nats_op *ret_op,
+    struct nats_bad *ret_bad, enum nats_verdict *ret_v);
+
+/* Whether this build has it. */
+extern const bool nats_has_quick;
+
 /* The log text of bad: quoted, cut to cap - 1 bytes, NUL-terminated, secrets replaced by [REDACTED]. Returns its length. */
 size_t nats_bad_text(const struct nats_bad *bad, char *buf, size_t cap);
 

@@ -400,6 +400,10 @@ the_control_line_limit_counts_the_arguments(void **state)
         {"SUB ", "\r", 64, 0},
         {"SUB ", "", 65, 4 + 64},
         {"HPUB ", "", 65, 5 + 64},
+        {"PUB ", " 0\r\n\r\n", 62, 0},
+        {"PUB ", " 0\r\n\r\n", 63, 4 + 64},
+        {"HPUB ", " 0 0\r\n\r\n", 60, 0},
+        {"HPUB ", " 0 0\r\n\r\n", 61, 5 + 64},
         {"CONNECT ", "", 65, 8 + 64},
         {"CONNECT", "", 65, 7 + 64},
         {"PING", "\r\n", 64, 0},
@@ -729,6 +733,24 @@ r12_damaged_streams_parse_the_same_however_they_are_split(void **state)
     assert_true(getenv("PROTO_SEED") != NULL || n_bad > test_rounds() * 4); /* else the damage is none */
 }
 
+/* A canonical operation with all its bytes, and at least 16 of them: the short cut takes it, and does not leave it to the slow
+ * path, which would be right too, but slower. */
+static void
+assert_quick(const char *text, size_t n_op, size_t len)
+{
+    struct nats_op    op;
+    struct nats_bad   bad;
+    enum nats_verdict v = NATS_MORE;
+
+    for (size_t n = n_op; n <= len; n++) {
+        if (n < 16 || !nats_has_quick)
+            continue;
+        assert_true(nats_parse_quick((const uint8_t *)text, n, &test_limits, &op, &bad, &v));
+        assert_int_equal(v, NATS_OP);
+        assert_int_equal(op.n_bytes, n_op);
+    }
+}
+
 /* The short cut at every distance of the operation from the end of the buffer, for every length of subject and reply: the
  * last window is loaded backwards. */
 static void
@@ -743,8 +765,10 @@ the_short_cut_agrees_at_every_distance_from_the_end(void **state)
             fill(reply, 'r', m);
             int len = snprintf(text, sizeof(text), "PUB %s %s%s0\r\n\r\nPING\r\n", subject, reply, m > 0 ? " " : "");
             nats_check_op((uint8_t *)text, (size_t)len, &test_limits);
+            assert_quick(text, (size_t)len - 6, (size_t)len);
             len = snprintf(text, sizeof(text), "HPUB %s %s%s0 3\r\nabc\r\nPING\r\n", subject, reply, m > 0 ? " " : "");
             nats_check_op((uint8_t *)text, (size_t)len, &test_limits);
+            assert_quick(text, (size_t)len - 6, (size_t)len);
         }
     }
 }

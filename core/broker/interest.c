@@ -33,13 +33,22 @@ place_find(struct interest *ix, uint32_t acc, const uint8_t *subject, uint32_t l
     return pl;
 }
 
+/* Make the wildcard's way through the trie, and the room that one pattern more takes in results: also where a twig stands already,
+ * on the way to longer patterns. */
+static enum err
+place_make_twig(struct interest *ix, struct place *pl)
+{
+    if (pl->twig != 0 && twig_is_pattern(twig_at(ix, pl->twig)))
+        return OK;
+    pl->twig = trie_take(ix, pl->acc, pl->subject, pl->len);
+    return pl->twig == 0 ? ERR_NOMEM : OK;
+}
+
 /* Make its node, and for a wildcard the way there, if there is none yet. On failure place_settle undoes what was made. */
 static enum err
 place_make(struct interest *ix, struct place *pl)
 {
-    if (pl->wild && pl->twig == 0)
-        pl->twig = trie_take(ix, pl->acc, pl->subject, pl->len);
-    if (pl->wild && pl->twig == 0)
+    if (pl->wild && place_make_twig(ix, pl) != OK)
         return ERR_NOMEM;
     if (pl->node != 0)
         return OK;
@@ -277,11 +286,8 @@ interest_queue(struct interest *ix, uint32_t sub, uint32_t *ret_len)
 static enum err
 remote_wild(struct interest *ix, uint32_t shard, struct place *pl, bool on)
 {
-    if (on && pl->twig == 0) {
-        pl->twig = trie_take(ix, pl->acc, pl->subject, pl->len);
-        if (pl->twig == 0)
-            return ERR_NOMEM;
-    }
+    if (on && place_make_twig(ix, pl) != OK)
+        return ERR_NOMEM;
     if (pl->twig == 0)
         return OK; /* unknown, and to be off */
     struct twig *w = twig_at(ix, pl->twig);

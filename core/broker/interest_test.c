@@ -350,6 +350,31 @@ every_path_of_the_trie_is_found_once(void **state)
     interest_free(ix);
 }
 
+/* Patterns that end where a longer one goes on: they need no new twigs, and their share of the room for results all the same. */
+static void
+patterns_may_end_inside_longer_ones(void **state)
+{
+    (void)state;
+    enum { DEPTH = 200 };
+    struct interest *ix = new_interest(2, 0, 0);
+    char text[2 * DEPTH] = {0};
+    for (uint32_t i = 0; i < DEPTH; i++) {
+        text[2 * i] = '*';
+        text[2 * i + 1] = i + 1 < DEPTH ? '.' : '\0';
+    }
+    add(ix, 1, text, "", 1);
+    for (uint32_t i = 1; i < DEPTH; i++) {
+        text[2 * i - 1] = '\0'; /* the first i tokens */
+        if (i % 2 == 0)
+            remote_plain(ix, 1, 1, text, true);
+        else
+            add(ix, 1, text, i % 3 == 0 ? "q" : "", i);
+        text[2 * i - 1] = '.';
+        interest_check(ix);
+    }
+    interest_free(ix);
+}
+
 /* 2,000 tokens, 4 KB, and the longest subject there is: nothing recurses, nothing is cut off. */
 static void
 long_subjects_and_deep_patterns_match(void **state)
@@ -682,6 +707,7 @@ main(void)
         cmocka_unit_test(groups_of_one_name_are_one_group),
         cmocka_unit_test(thousands_of_groups_match),
         cmocka_unit_test(every_path_of_the_trie_is_found_once),
+        cmocka_unit_test(patterns_may_end_inside_longer_ones),
         cmocka_unit_test(long_subjects_and_deep_patterns_match),
         cmocka_unit_test(a_repeated_subject_is_found_by_its_hint),
         cmocka_unit_test(churn_elsewhere_drops_no_result),

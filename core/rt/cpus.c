@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/rt/assert.h"
@@ -326,4 +327,19 @@ cpus_pin(uint16_t id)
         e = err_from_errno(errno);
     CPU_FREE(set);
     return e;
+}
+
+void
+cpus_mask_save(struct cpus_mask *ret)
+{
+    /* The system call itself: it tells how long the kernel's mask is. */
+    long n = syscall(SYS_sched_getaffinity, 0, sizeof ret->bits, ret->bits);
+    ret->len = n > 0 ? (uint32_t)n : 0;
+}
+
+void
+cpus_mask_restore(const struct cpus_mask *m)
+{
+    if (m->len > 0)
+        (void)syscall(SYS_sched_setaffinity, 0, m->len, m->bits); /* denied, it is only slower */
 }

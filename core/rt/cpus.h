@@ -21,8 +21,19 @@ struct cpus {
     uint32_t n_usable;     /* what --cores defaults to */
 };
 
+/* A set of processors as the kernel has it. */
+enum { CPUS_MASK_BYTES = 4096 };
+struct cpus_mask {
+    _Alignas(8) uint8_t bits[CPUS_MASK_BYTES];
+    uint32_t len; /* 0: unknown */
+};
+
 void cpus_probe(struct cpus *ret);
 /* Pin the calling thread to processor id. fail: ERR_ACCESS, ERR_INVAL */
 enum err cpus_pin(uint16_t id);
+/* The calling thread's mask, and back to it: a thread inherits the mask of the one that started it, which a helper of a
+ * pinned shard must not keep. An unknown mask changes nothing. */
+void cpus_mask_save(struct cpus_mask *ret);
+void cpus_mask_restore(const struct cpus_mask *m);
 
 #endif

@@ -279,6 +279,41 @@ probe_and_pin_agree_with_the_kernel(void **state)
     assert_int_equal(cpus_pin(30000), ERR_INVAL);
 }
 
+static void *
+test_pin_and_back(void *arg)
+{
+    struct cpus *c = arg;
+    static enum err e;
+    struct cpus_mask m;
+    struct cpus now;
+    cpus_mask_save(&m);
+    e = cpus_pin(c->id[0]);
+    cpus_probe(&now);
+    if (e == OK && now.n_mask != 1)
+        e = ERR_IO;
+    cpus_mask_restore(&m);
+    cpus_probe(&now);
+    if (now.n_mask != c->n_mask)
+        e = ERR_IO;
+    m.len = 0;
+    cpus_mask_restore(&m); /* nothing */
+    return &e;
+}
+
+/* A pinned thread gets the mask back that it had before. */
+static void
+a_mask_can_be_restored(void **state)
+{
+    (void)state;
+    struct cpus c;
+    cpus_probe(&c);
+    pthread_t thread;
+    void *ret;
+    assert_int_equal(pthread_create(&thread, NULL, test_pin_and_back, &c), 0);
+    assert_int_equal(pthread_join(thread, &ret), 0);
+    assert_int_equal(*(enum err *)ret, OK);
+}
+
 int
 main(void)
 {
@@ -291,6 +326,7 @@ main(void)
         cmocka_unit_test(mangled_files_do_no_harm),
         cmocka_unit_test(quotas_are_rounded_up),
         cmocka_unit_test(probe_and_pin_agree_with_the_kernel),
+        cmocka_unit_test(a_mask_can_be_restored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

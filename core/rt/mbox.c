@@ -90,6 +90,13 @@ mbox_worst(const struct mbox *m, uint32_t n_recs, uint64_t rec_len)
     return need <= to_end ? need : need + pad;
 }
 
+/* n references to the same ref_len bytes. Alone, they may be longer than the limit: else nobody could ever send them. */
+static bool
+mbox_ref_room(const struct mbox *m, uint32_t n, uint64_t ref_len)
+{
+    return m->ref_tail - m->ref_head + n <= MBOX_REFS_MAX && (m->ref_bytes == 0 || m->ref_bytes + n * ref_len <= MBOX_REF_BYTES_MAX);
+}
+
 bool
 mbox_room(struct mbox *m, uint32_t n_recs, uint64_t rec_len, uint64_t ref_len)
 {
@@ -104,9 +111,9 @@ mbox_room(struct mbox *m, uint32_t n_recs, uint64_t rec_len, uint64_t ref_len)
     }
     if (!ok || ref_len == 0)
         return ok;
-    if (m->ref_tail - m->ref_head == MBOX_REFS_MAX || (m->ref_bytes > 0 && m->ref_bytes + ref_len > MBOX_REF_BYTES_MAX))
+    if (!mbox_ref_room(m, n_recs, ref_len))
         mbox_reclaim(m);
-    return m->ref_tail - m->ref_head < MBOX_REFS_MAX && (m->ref_bytes == 0 || m->ref_bytes + ref_len <= MBOX_REF_BYTES_MAX);
+    return mbox_ref_room(m, n_recs, ref_len);
 }
 
 /* len contiguous bytes at the write position, after a pad if they would wrap. */

@@ -110,7 +110,7 @@ mbox_rec_max(const struct mbox *m)
     return (m->mask + 1) / 4;
 }
 
-/* Whether n_recs records of at most rec_len bytes each (head included) fit now, and, if ref_len > 0, one reference of ref_len bytes. */
+/* Whether n_recs records of at most rec_len bytes each (head included) fit now, and, if ref_len > 0, a reference to ref_len bytes for each. */
 bool mbox_room(struct mbox *m, uint32_t n_recs, uint64_t rec_len, uint64_t ref_len);
 
 /* Room for a record of len bytes (head included), which the caller fills; mbox_room said yes. It is seen after

@@ -212,6 +212,15 @@ shard_pause(void)
 #endif
 }
 
+void
+shard_take(struct shard *sh)
+{
+    if (sh->i_ev < sh->n_evs || sh->drain_open)
+        return;
+    sh->n_evs = io_take(sh->io, sh->evs, IO_TAKE_MAX);
+    sh->i_ev = 0;
+}
+
 /* Look for work without sleeping, for as long as work usually comes soon. True: found some (events are taken). */
 static bool
 shard_poll(struct shard *sh)
@@ -224,9 +233,8 @@ shard_poll(struct shard *sh)
     while (now - start < limit && now < timers_next(&sh->timers)) {
         COUNT(&sh->counters, polls, 1);
         io_wait(sh->io, 0);
-        sh->n_evs = io_take(sh->io, sh->evs, IO_TAKE_MAX);
-        sh->i_ev = 0;
-        if (sh->n_evs > 0 || shard_has_mail(sh) || shard_has_work(sh))
+        shard_take(sh); /* takes nothing while events are held back: they would be overwritten */
+        if (shard_has_work(sh) || shard_has_mail(sh))
             return true;
         shard_pause();
         now = io_now(sh->io);
@@ -261,15 +269,6 @@ shard_wait(struct shard *sh)
 }
 
 void
-shard_take(struct shard *sh)
-{
-    if (sh->i_ev < sh->n_evs || sh->drain_open)
-        return;
-    sh->n_evs = io_take(sh->io, sh->evs, IO_TAKE_MAX);
-    sh->i_ev = 0;
-}
-
-void
 shard_clock(struct shard *sh)
 {
     /* An unfinished drain keeps its bound: so it ends, however much the peers publish meanwhile. */
@@ -282,23 +281,34 @@ shard_clock(struct shard *sh)
 
 /* ---- drain ---- */
 
-static void
+void
 shard_drain_begin(struct shard *sh)
 {
+    ASSERT(!sh->drain_open);
     sh->drain_open = true;
     sh->in_due = sh->in_left;
-    for (uint32_t i = 0; i < sh->n_shards; i++) {
-        if (i == sh->id)
-            continue;
-        /* W2 pairs with W1: the seals of every turn up to this word are visible. Read after `now`: what is stamped <= now
-         * and had an effect that anybody saw was published before. */
-        uint64_t published = atomic_load_explicit(&sh->set->pub[i].published, memory_order_acquire);
-        if (published != sh->in_published[i]) {
-            sh->in_published[i] = published;
-            sh->in_due |= BIT64(i);
-        }
-    }
     sh->in_left = 0;
+    sh->i_look = 0;
+}
+
+bool
+shard_drain_look(struct shard *sh)
+{
+    uint32_t i = sh->i_look;
+
+    if (i >= sh->n_shards)
+        return false;
+    sh->i_look++;
+    if (i == sh->id)
+        return true;
+    /* W2 pairs with W1: the seals of every turn up to this word are visible. Read after `now`: what is stamped <= now
+     * and had an effect that anybody saw was published before. */
+    uint64_t published = atomic_load_explicit(&sh->set->pub[i].published, memory_order_acquire);
+    if (published != sh->in_published[i] || MUTANT(sh->set, MUTATE_TAIL_PER_MBOX)) {
+        sh->in_published[i] = published;
+        sh->in_due |= BIT64(i);
+    }
+    return true;
 }
 
 /* The peer whose next batch is oldest, of those due; -1: none. */
@@ -373,6 +383,8 @@ shard_drain(struct shard *sh, uint32_t max_batches)
     if (sh->n_shards > 1) {
         if (!sh->drain_open)
             shard_drain_begin(sh);
+        while (shard_drain_look(sh))
+            ;
         bool more = true;
         while (more && (sh->drain_from >= 0 || (sh->drain_from = shard_drain_pick(sh)) >= 0))
             more = max_batches-- > 0 && shard_drain_batch(sh) && sh->work_left > 0;
@@ -387,12 +399,9 @@ shard_drain(struct shard *sh, uint32_t max_batches)
 
 /* ---- handle ---- */
 
-void
-shard_handle(struct shard *sh, uint32_t max_events)
+static void
+shard_handle_events(struct shard *sh, uint32_t max_events)
 {
-    if (sh->drain_open || sh->events_held)
-        return;
-    sh->work_left = SHARD_WORK_MAX;
     while (sh->i_ev < sh->n_evs && max_events-- > 0) {
         struct io_event *ev = &sh->evs[sh->i_ev];
         if (!sh->set->app->on_event(sh, ev))
@@ -401,7 +410,19 @@ shard_handle(struct shard *sh, uint32_t max_events)
             io_buf_give(sh->io, ev->buf);
         sh->i_ev++;
     }
-    (void)timers_fire(&sh->timers, sh->now, SHARD_TIMERS_MAX); /* what is left fires next turn */
+}
+
+void
+shard_handle(struct shard *sh, uint32_t max_events)
+{
+    if (sh->drain_open)
+        return;
+    sh->work_left = SHARD_WORK_MAX;
+    if (!sh->events_held)
+        shard_handle_events(sh, max_events);
+    /* Also when events are held back or the budget is gone: a timer that is due and does not fire would keep the shard from
+     * sleeping. What is over the limit fires next turn. */
+    (void)timers_fire(&sh->timers, sh->now, SHARD_TIMERS_MAX);
 }
 
 void

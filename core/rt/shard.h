@@ -103,6 +103,7 @@ struct shard {
     uint64_t in_published[SHARDS_MAX]; /* the published word of shard i as last read */
     uint64_t in_left;                  /* shards that had batches not yet due at the last drain */
     uint64_t in_due;                   /* shards to look at in the drain in progress */
+    uint32_t i_look;                   /* next shard whose published word it reads */
     uint64_t in_taken;                 /* shards from which something was taken in the drain in progress */
     int32_t drain_from;                /* shard whose batch is being taken; -1 none */
 
@@ -180,6 +181,10 @@ void shard_wait_end(struct shard *sh);
 void shard_wait(struct shard *sh);
 void shard_take(struct shard *sh);
 void shard_clock(struct shard *sh);
+/* Begin a drain, and read one more peer's published word; false when all are read. shard_drain does what of this was not done: only the
+ * simulation stops a shard between two of them. */
+void shard_drain_begin(struct shard *sh);
+bool shard_drain_look(struct shard *sh);
 /* Take at most max_batches; true when all that was due is done (then on_drained has been asked). */
 bool shard_drain(struct shard *sh, uint32_t max_batches);
 /* Handle at most max_events; then timers. */

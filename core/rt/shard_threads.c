@@ -10,7 +10,7 @@ struct shard_threads {
     pthread_t ids[SHARDS_MAX];
     pthread_barrier_t opened;  /* every shard has made its io, or failed */
     pthread_barrier_t started; /* every shard has run on_start, or failed; main waits here too */
-    pthread_barrier_t ended;   /* nobody wakes a peer any more */
+    pthread_barrier_t ended;   /* nobody wakes a peer any more, nor asks (shard_set_join was called) */
 };
 
 static void
@@ -72,7 +72,7 @@ shard_set_start(struct shard_set *set)
         return ERR_NOMEM;
     set->threads = th;
     if (pthread_barrier_init(&th->opened, NULL, n) != 0 || pthread_barrier_init(&th->started, NULL, n + 1) != 0 ||
-        pthread_barrier_init(&th->ended, NULL, n) != 0)
+        pthread_barrier_init(&th->ended, NULL, n + 1) != 0)
         return ERR_NOMEM;
     for (uint32_t i = 0; i < n; i++) {
         int rc = pthread_create(&th->ids[i], NULL, shard_main, set->shards[i]);
@@ -96,6 +96,7 @@ shard_set_join(struct shard_set *set)
     struct shard_threads *th = set->threads;
     if (th == NULL)
         return;
+    (void)pthread_barrier_wait(&th->ended);
     for (uint32_t i = 0; i < set->n_shards; i++)
         (void)pthread_join(th->ids[i], NULL); /* joinable and ours: cannot fail */
     (void)pthread_barrier_destroy(&th->opened);

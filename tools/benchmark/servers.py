@@ -103,11 +103,12 @@ class Programs:
         return self.paths[program]
 
     def version(self, program):
-        """The first line of --version (-v where that is unknown)."""
+        """What -v prints, on one line."""
         if program not in self.versions:
             done = subprocess.run([self.path(program), "-v"], capture_output=True, text=True, timeout=10, check=False)
             lines = (done.stdout or done.stderr).strip().splitlines()
-            self.versions[program] = lines[0] if lines else "unknown"
+            # Midge names the nats-server that it stands in for as well.
+            self.versions[program] = next((line for line in lines if program in line), "unknown")
         return self.versions[program]
 
 
