@@ -1,5 +1,4 @@
 /* midge: the server. Reads the command line, starts the shards, waits for signals. */
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>

@@ -1,7 +1,6 @@
 #include "core/server/options.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -173,14 +172,11 @@ option_set(struct options *o, const struct option_row *r, const char *name, cons
         break;
     case OPT_INT: {
         char *end;
-        errno = 0;
-        v = strtoll(value, &end, 10);
+        v = strtoll(value, &end, 10); /* what overflows ends at a limit, and is out of every option's range */
         if (*value == '\0' || *end != '\0' || isspace((unsigned char)*value)) {
             fprintf(stderr, "invalid value \"%s\" for flag -%s: parse error\n", value, name);
             return false;
         }
-        if (errno == ERANGE)
-            v = INT64_MAX;
         break;
     }
     }
