@@ -228,26 +228,55 @@ scratch_unite(struct scratch *sc)
     return n_groups;
 }
 
-static void
-match_literal(struct interest *ix, uint64_t hash, uint32_t acc, const uint8_t *subject, uint32_t len)
+/* The node that the subject's tag leads to is far away in memory, and so is its sub at its beginning: ask for both now, and do something
+ * else meanwhile. More than one slot with the tag is rare, and then the others are waited for. */
+static const struct tagtab_slot *
+match_literal_ahead(struct interest *ix, uint32_t tag)
 {
-    uint32_t tag = hash_tag(hash);
-    for (const struct tagtab_slot *p = tagtab_find(&ix->exact, tag); tagtab_is(p, tag); p++) {
+    const struct tagtab_slot *p = tagtab_find(&ix->exact, tag);
+    if (tagtab_is(p, tag)) {
         const struct node *n = node_at(ix, p->val);
-        __builtin_prefetch(&n->own); /* a line before that of the subject, mostly */
+        __builtin_prefetch(n);
+        __builtin_prefetch(n->subject);
+    }
+    return p;
+}
+
+static void
+match_literal(struct interest *ix, const struct tagtab_slot *p, uint32_t tag, uint32_t acc, const uint8_t *subject, uint32_t len)
+{
+    for (; tagtab_is(p, tag); p++) {
+        const struct node *n = node_at(ix, p->val);
         if (n->acc == acc && n->len == len && bytes_equal(n->subject, subject, len)) {
-            if (n->plain.n != 0 && n->plain.n <= SUBLIST_INLINE)
-                __builtin_prefetch(sub_at(ix, n->plain.in[0])); /* what delivery reads next: mostly in the node */
             scratch_collect(ix, p->val);
-            break;
+            return;
         }
     }
-    if (ix->remote.n == 0)
-        return;
+}
+
+static void
+match_remote(struct interest *ix, uint64_t hash)
+{
+    uint32_t tag = hash_tag(hash);
     for (const struct tagtab_slot *p = tagtab_find(&ix->remote, tag); tagtab_is(p, tag); p++) {
         if (((p->val ^ hash_remote(hash, 0)) & ~(BIT(SHARD_BITS) - 1)) == 0)
             ix->scratch.shards |= BIT64(p->val & (BIT(SHARD_BITS) - 1));
     }
+}
+
+/* What the trie matches. Returns the result's bucket. */
+static uint32_t
+match_patterns(struct interest *ix, uint32_t acc, const uint8_t *subject, uint32_t len)
+{
+    if (ix->n_patterns == 0)
+        return BUCKET_NO_TRIE;
+    struct scratch *sc = &ix->scratch;
+    token_read(ix, subject, len, 0, &sc->tokens[0]);
+    sc->n_tokens = 1;
+    uint32_t bucket = trie_bucket(ix, acc, &sc->tokens[0]);
+    if ((ix->buckets[bucket].n != 0 || ix->acc_buckets[acc % ACC_BUCKETS].n != 0) && !subject_has_empty_token(subject, len))
+        trie_walk(ix, acc, subject, len);
+    return bucket;
 }
 
 /* Put the result together in the scratch. Returns its bucket. */
@@ -257,15 +286,11 @@ match_compute(struct interest *ix, uint64_t hash, uint32_t acc, const uint8_t *s
     struct scratch *sc = &ix->scratch;
     sc->n_lists = sc->n_found = sc->n_nodes_with_groups = 0;
     sc->shards = 0;
-    match_literal(ix, hash, acc, subject, len);
-    uint32_t bucket = BUCKET_NO_TRIE;
-    if (ix->n_patterns != 0) {
-        token_read(ix, subject, len, 0, &sc->tokens[0]);
-        sc->n_tokens = 1;
-        bucket = trie_bucket(ix, acc, &sc->tokens[0]);
-        if ((ix->buckets[bucket].n != 0 || ix->acc_buckets[acc % ACC_BUCKETS].n != 0) && !subject_has_empty_token(subject, len))
-            trie_walk(ix, acc, subject, len);
-    }
+    const struct tagtab_slot *p = match_literal_ahead(ix, hash_tag(hash));
+    uint32_t bucket = match_patterns(ix, acc, subject, len);
+    if (ix->remote.n != 0)
+        match_remote(ix, hash);
+    match_literal(ix, p, hash_tag(hash), acc, subject, len);
     sc->m = (struct match){.shards = sc->shards, .n_lists = sc->n_lists, .lists = sc->lists};
     if (sc->n_found != 0) {
         sc->m.n_groups = scratch_unite(sc);
