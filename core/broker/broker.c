@@ -6,8 +6,6 @@
 
 #include "core/broker/broker_priv.h"
 
-enum { BROKER_REAP_MAX = 4096 /* subs removed per call */ };
-
 enum err
 broker_init(struct broker *b, struct shard *sh, const struct broker_cfg *cfg)
 {
@@ -19,6 +17,7 @@ broker_init(struct broker *b, struct shard *sh, const struct broker_cfg *cfg)
     b->rng = cfg->seed | 1;
     b->deferred_end = &b->deferred;
     b->inline_max = MBOX_INLINE_MAX;
+    b->n_reap_left = BROKER_REAP_MAX;
     for (uint32_t i = 0; i < sh->n_shards; i++) {
         if (i != sh->id)
             b->inline_max = (uint32_t)min_u64(b->inline_max, mbox_rec_max(sh->out[i]) / 4);
@@ -37,12 +36,39 @@ broker_fini(struct broker *b)
         bufpool_give(b->sh->bufs, d, d->cap);
     }
     interest_free(b->ix);
-    free(b->dead);
     free(b->picks);
     memset(b, 0, sizeof(*b));
 }
 
 /* ---- telling ---- */
+
+void
+broker_want_room(struct broker *b, uint32_t shard)
+{
+    struct mbox *m = b->sh->out[shard];
+
+    /* The wish before this one may have been granted without anybody having looked yet. */
+    if ((b->wished & BIT64(shard)) != 0 && !mbox_wants_room(m))
+        b->room_made = true;
+    b->wished |= BIT64(shard);
+    mbox_want_room(m);
+}
+
+bool
+broker_room_made(struct broker *b)
+{
+    bool made = b->room_made;
+
+    b->room_made = false;
+    for (uint64_t w = b->wished; w != 0; w &= w - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(w);
+        if (!mbox_wants_room(b->sh->out[i])) {
+            b->wished &= ~BIT64(i);
+            made = true;
+        }
+    }
+    return made;
+}
 
 /* Bytes of subject and queue name: what telling the sub's removal takes. */
 static uint64_t
@@ -64,7 +90,7 @@ broker_tell_room(struct broker *b, uint64_t len)
     for (uint32_t i = 0; i < sh->n_shards; i++) {
         if (i == sh->id || mbox_room(sh->out[i], 1, sizeof(struct record_interest) + len, 0))
             continue;
-        mbox_want_room(sh->out[i]);
+        broker_want_room(b, i);
         if (!mbox_room(sh->out[i], 1, sizeof(struct record_interest) + len, 0)) {
             COUNT(&sh->counters, mbox_full, 1);
             room = false;
@@ -128,15 +154,13 @@ broker_subscribe(struct broker *b, struct endpoint *ep, const uint8_t *subject, 
 void
 broker_bury(struct broker *b, uint32_t sub)
 {
-    if (b->n_dead == b->cap_dead) {
-        uint32_t cap = b->cap_dead == 0 ? 256 : b->cap_dead * 2;
-        uint32_t *dead = realloc(b->dead, cap * sizeof(*dead));
-        ASSERT(dead != NULL); /* 4 bytes a dead sub: without them the index would lie */
-        b->dead = dead;
-        b->cap_dead = cap;
-    }
-    interest_sub(b->ix, sub)->flags |= SUB_DEAD;
-    b->dead[b->n_dead++] = sub;
+    struct sub *s = interest_sub(b->ix, sub);
+
+    ASSERT((s->flags & SUB_DEAD) == 0);
+    s->flags |= SUB_DEAD;
+    s->max = b->dead_head;
+    b->dead_head = sub;
+    b->n_dead++;
 }
 
 enum err
@@ -174,14 +198,23 @@ broker_remove_dead(struct broker *b, uint32_t sub)
     return true;
 }
 
+static void
+broker_reap_dead(struct broker *b)
+{
+    for (; b->n_dead > 0 && b->n_reap_left > 0; b->n_reap_left--) {
+        uint32_t sub = b->dead_head, next = interest_sub(b->ix, sub)->max;
+        if (!broker_remove_dead(b, sub))
+            return;
+        b->dead_head = next;
+        b->n_dead--;
+    }
+}
+
 void
 broker_reap(struct broker *b)
 {
-    for (uint32_t n = 0; b->n_dead > 0 && n < BROKER_REAP_MAX; n++) {
-        if (!broker_remove_dead(b, b->dead[b->n_dead - 1]))
-            return;
-        b->n_dead--;
-    }
+    b->n_reap_left = BROKER_REAP_MAX;
+    broker_reap_dead(b);
 }
 
 bool
@@ -189,7 +222,7 @@ broker_drop_subs(struct broker *b, struct endpoint *ep)
 {
     uint32_t cursor = 0;
 
-    for (uint32_t n = 0; n < BROKER_REAP_MAX; n++) {
+    for (; b->n_reap_left > 0; b->n_reap_left--) {
         uint32_t sub = sidmap_any(&ep->sids, &cursor);
         if (sub == 0) {
             sidmap_fini(&ep->sids);
@@ -210,7 +243,7 @@ bool
 broker_forget(struct broker *b, struct endpoint *ep)
 {
     ep->flags |= EP_DEAD;
-    broker_reap(b); /* subs of ep that died by count come first: they name its slot */
+    broker_reap_dead(b); /* subs of ep that died by count come first: they name its slot */
     return b->n_dead == 0 && broker_drop_subs(b, ep);
 }
 

@@ -10,6 +10,8 @@ bool broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m);
 uint32_t broker_deliver_lists(struct broker *b, const struct match *mt, const struct pub_msg *m);
 /* Note that sub has died: skipped from now on, removed by broker_reap. */
 void broker_bury(struct broker *b, uint32_t sub);
+/* Ask shard's mailbox for room: see mbox_want_room. */
+void broker_want_room(struct broker *b, uint32_t shard);
 /* A random number below n (n > 0). */
 uint32_t broker_random(struct broker *b, uint32_t n);
 

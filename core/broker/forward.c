@@ -49,7 +49,7 @@ forward_room(struct broker *b, uint32_t shard, const struct pub_msg *m, const st
 
     if (LIKELY(mbox_room(mb, part->n_records, len, ref_len)))
         return true;
-    mbox_want_room(mb);
+    broker_want_room(b, shard);
     if (mbox_room(mb, part->n_records, len, ref_len))
         return true;
     COUNT(&b->sh->counters, mbox_full, 1);

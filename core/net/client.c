@@ -80,8 +80,11 @@ client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
     struct json_why why;
 
     /* A repeated CONNECT starts over: nothing of the old account stays. */
-    if (c->ep.n_subs > 0 && !broker_drop_subs(&n->broker, &c->ep))
+    if (c->ep.n_subs > 0 && !broker_drop_subs(&n->broker, &c->ep)) {
+        if (broker_reap_cut(&n->broker))
+            n->again = true;
         return CLIENT_AGAIN;
+    }
     if (c->opts == NULL) {
         c->opts = malloc(sizeof(*c->opts));
         if (c->opts == NULL)

@@ -164,6 +164,7 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
         net_conn(n, n->all_head)->prev = c->ep.slot;
     n->all_head = c->ep.slot;
     n->n_conns++;
+    n->n_socks++;
     COUNT(&sh->counters, conns_accepted, 1);
     io_sock_init(sh->io, &c->sock, fd, c);
     c->peer = addr_of_peer(&c->sock);
@@ -172,6 +173,8 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
         log_dbg("%s - Client connection created", conn_name(c, name, sizeof(name)));
     }
     conn_send_info(n, c, false);
+    if (c->state != CONN_OPEN)
+        return; /* no memory for as much as that */
     if (refuse) {
         COUNT(&sh->counters, conns_refused, 1);
         conn_close_err(n, c, NATS_ERR_MAX_CONNS, NATS_CLOSED_MAX_CONNS);
@@ -248,6 +251,7 @@ conn_block(struct net *n, struct conn *c)
     io_recv_stop(n->sh->io, &c->sock);
     c->flags |= CONN_BLOCKED;
     conn_list_push(n, &n->blocked, c);
+    n->n_vain = n->again ? 0 : n->n_vain + 1;
 }
 
 static void
@@ -424,6 +428,7 @@ conn_resume(struct net *n, struct conn *c)
         if (ran == RAN_BUDGET) {
             c->flags |= CONN_BLOCKED;
             conn_list_push(n, &n->blocked, c);
+            n->n_vain = 0;
             return false;
         }
     }
@@ -437,9 +442,9 @@ conn_resume(struct net *n, struct conn *c)
 void
 conn_resume_all(struct net *n)
 {
-    uint32_t max = n->blocked.n < NET_BLOCKED_MAX ? n->blocked.n : NET_BLOCKED_MAX;
-
-    for (uint32_t i = 0; i < max; i++) {
+    if (broker_room_made(&n->broker))
+        n->n_vain = 0;
+    for (uint32_t i = 0; n->n_vain < n->blocked.n && i < NET_BLOCKED_MAX; i++) {
         struct conn *c = conn_list_pop(n, &n->blocked);
         c->flags &= (uint16_t)~CONN_BLOCKED;
         if (c->state == CONN_OPEN)
@@ -447,6 +452,9 @@ conn_resume_all(struct net *n)
         if (n->sh->work_left <= 0)
             break;
     }
+    /* Whose turn did not come will not be woken: the wish for room was granted already. */
+    if (n->n_vain < n->blocked.n)
+        n->again = true;
     while (n->stalled.head != 0 && net_conn(n, n->stalled.head)->stall_until_ns <= n->sh->now) {
         struct conn *c = conn_list_pop(n, &n->stalled);
         c->flags &= (uint16_t)~CONN_STALLED;
@@ -538,6 +546,8 @@ conn_close(struct net *n, struct conn *c, enum nats_closed why)
 
     if (c->state == CONN_CLOSING || c->state == CONN_FREE)
         return;
+    if ((c->flags & CONN_BLOCKED) != 0)
+        n->n_vain = 0; /* so that it leaves the list soon */
     if (c->state == CONN_OPEN) {
         c->closed = (uint8_t)why;
         c->ep.flags |= EP_DEAD; /* nothing is delivered to it from here on */
@@ -569,6 +579,7 @@ conn_on_closed(struct net *n, struct conn *c)
     c->in_off = c->in_len; /* not before: conn_close may be called while an operation in it is being handled */
     conn_in_drop(n, c);
     c->flags |= CONN_IO_DONE;
+    n->n_socks--;
 }
 
 static void
@@ -608,6 +619,6 @@ conn_reap_all(struct net *n)
         }
     }
     /* What is left waits for its socket (an event comes), or for more turns, which nothing else may bring. */
-    if (n->closing_head != 0 && !timer_armed(&n->close_timer))
-        timer_arm(&n->sh->timers, &n->close_timer, n->sh->now + NS_PER_MS);
+    if (n->closing_head != 0 && !timer_armed(&n->turn_timer))
+        timer_arm(&n->sh->timers, &n->turn_timer, n->sh->now + NS_PER_MS);
 }
