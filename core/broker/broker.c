@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/broker/broker_priv.h"
+#include "core/rt/fault.h"
 
 enum err
 broker_init(struct broker *b, struct shard *sh, const struct broker_cfg *cfg)
@@ -24,7 +26,17 @@ broker_init(struct broker *b, struct shard *sh, const struct broker_cfg *cfg)
     }
     struct interest_cfg ic = {.shard_id = sh->id, .n_shards = sh->n_shards, .n_subs_max = cfg->n_subs_max, .key = cfg->key};
     b->ix = interest_new(&ic);
-    return b->ix != NULL ? OK : ERR_NOMEM;
+    if (sh->n_shards > 1)
+        b->reserve = fault_map(BROKER_RESERVE_LEN);
+    return b->ix != NULL && (b->reserve != NULL || sh->n_shards == 1) ? OK : ERR_NOMEM;
+}
+
+static void
+broker_use_reserve(struct broker *b)
+{
+    if (b->reserve != NULL)
+        (void)munmap(b->reserve, BROKER_RESERVE_LEN); /* our own mapping: cannot fail */
+    b->reserve = NULL;
 }
 
 void
@@ -36,6 +48,7 @@ broker_fini(struct broker *b)
         bufpool_give(b->sh->bufs, d, d->cap);
     }
     interest_free(b->ix);
+    broker_use_reserve(b);
     free(b->picks);
     memset(b, 0, sizeof(*b));
 }
@@ -133,6 +146,8 @@ broker_subscribe(struct broker *b, struct endpoint *ep, const uint8_t *subject, 
 
     if (sidmap_find(&ep->sids, b->ix, sid, sid_len) != 0)
         return ERR_EXIST;
+    if (UNLIKELY(b->reserve == NULL) && b->sh->n_shards > 1)
+        return ERR_NOMEM;
     if (!broker_tell_room(b, (uint64_t)subject_len + queue_len))
         return ERR_AGAIN;
     struct interest_change ch;
@@ -214,6 +229,8 @@ void
 broker_reap(struct broker *b)
 {
     b->n_reap_left = BROKER_REAP_MAX;
+    if (UNLIKELY(b->reserve == NULL) && b->sh->n_shards > 1)
+        b->reserve = fault_map(BROKER_RESERVE_LEN);
     broker_reap_dead(b);
 }
 
@@ -249,59 +266,69 @@ broker_forget(struct broker *b, struct endpoint *ep)
 
 /* ---- hearing ---- */
 
+static enum err
+broker_note_interest(struct broker *b, uint32_t from, const struct record_interest *r)
+{
+    const uint8_t *queue = r->bytes + r->subject_len;
+
+    if (r->rec.type == RECORD_PLAIN)
+        return interest_remote_plain(b->ix, from, r->acc, r->bytes, r->subject_len, r->rec.flags != 0);
+    return interest_remote_queue(b->ix, from, r->acc, r->bytes, r->subject_len, queue, r->queue_len, r->n_members);
+}
+
+/* A client's own subscription is refused when there is no memory for it. Here it is too late to refuse: the client was told that it
+ * has it, by the shard that has the client. So some address space is kept for this case, and while it lasts subscriptions are refused where
+ * they are made. */
 static void
 broker_on_interest(struct broker *b, uint32_t from, const struct record_interest *r)
 {
-    const uint8_t *queue = r->bytes + r->subject_len;
-    enum err e;
+    enum err e = broker_note_interest(b, from, r);
 
-    if (r->rec.type == RECORD_PLAIN)
-        e = interest_remote_plain(b->ix, from, r->acc, r->bytes, r->subject_len, r->rec.flags != 0);
-    else
-        e = interest_remote_queue(b->ix, from, r->acc, r->bytes, r->subject_len, queue, r->queue_len, r->n_members);
+    if (UNLIKELY(e != OK)) {
+        broker_use_reserve(b);
+        e = broker_note_interest(b, from, r);
+    }
     /* A peer's interest that we cannot note would lose messages silently: better to stop. */
     ASSERT(e == OK);
 }
 
 /* The message of a record, as views into it. */
 static struct pub_msg
-broker_msg_of_record(const struct record_msg *r)
+broker_msg_of_record(struct broker *b, const struct record_msg *r, const uint8_t **ret_queues)
 {
-    const uint8_t *queues = r->bytes + r->subject_len;
+    const uint8_t *queues = (r->rec.flags & RECORD_MSG_NAMES_REF) != 0 ? r->ref : r->bytes + r->subject_len;
+    bool tail_ref = (r->rec.flags & (RECORD_MSG_REF | RECORD_MSG_NAMES_REF)) == RECORD_MSG_REF;
     struct pub_msg m = {
         .subject = r->bytes,
         .subject_len = r->subject_len,
-        .tail = (r->rec.flags & RECORD_MSG_REF) != 0 ? r->ref : queues + r->queues_len,
+        .tail = tail_ref ? r->ref : queues + r->queues_len,
         .tail_len = r->tail_len,
         .payload_off = r->payload_off,
         .hdr_len = r->hdr_len,
         .hdr = (r->rec.flags & RECORD_MSG_HDR) != 0,
         .acc = r->acc,
         .reply_len = r->reply_len,
+        .from = broker_from(b, r->from_shard, r->from), /* one of ours, if it was passed on to where it came from */
         .from_slot = r->from,
         .from_shard = r->from_shard,
         .hops = r->hops,
     };
     m.reply = m.tail + 1; /* after the space that opens the tail */
+    *ret_queues = queues;
     return m;
 }
 
 static void
 broker_on_msg(struct broker *b, uint32_t from, const struct record_msg *r)
 {
-    struct pub_msg m = broker_msg_of_record(r);
+    const uint8_t *names;
+    struct pub_msg m = broker_msg_of_record(b, r, &names);
+    const struct match *mt = interest_match(b->ix, m.acc, m.subject, m.subject_len, &b->hint_peer[from]);
 
-    if ((r->rec.flags & RECORD_MSG_PLAIN) != 0) {
-        const struct match *mt = interest_match(b->ix, m.acc, m.subject, m.subject_len, &b->hint_peer[from]);
+    if ((r->rec.flags & RECORD_MSG_PLAIN) != 0)
         (void)broker_deliver_lists(b, mt, &m); /* a peer's interest may have gone meanwhile */
-    }
-    const uint8_t *q = r->bytes + r->subject_len;
-    for (uint32_t i = 0; i < r->rec.aux; i++) {
-        uint16_t len;
-        memcpy(&len, q, sizeof(len));
-        broker_serve_queue(b, &m, q + sizeof(len), len);
-        q += sizeof(len) + len;
-    }
+    if (r->queues_len > 0)
+        broker_serve_queues(b, mt, &m, names, r->queues_len);
 }
 
 void

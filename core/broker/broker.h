@@ -27,7 +27,8 @@ enum {
     ACCOUNT_GLOBAL = 1,        /* `$G`; account numbers start at 1 */
     BROKER_HOPS_MAX = 64,      /* a queue message passed on so often is dropped, and counted */
     BROKER_REAP_MAX = 4096,    /* subs removed per turn, of all endpoints together */
-    BROKER_QUEUES_LEN_MAX = 4096, /* bytes of queue names in one record; more groups take a second one */
+    BROKER_QUEUES_LEN_MAX = 4096, /* bytes of queue names inside a record; more of them travel by reference */
+    BROKER_RESERVE_LEN = 1 << 20, /* of the address space, kept for a peer's interest: see broker_on_interest */
 };
 
 struct broker;
@@ -52,7 +53,7 @@ struct pub_msg {
     uint32_t acc;
     bool hdr;                       /* HPUB, even with hdr_len 0 */
     struct endpoint *from;          /* publisher of this shard; NULL: a peer's */
-    uint32_t from_slot;             /* publisher's slot at from_shard */
+    uint32_t from_slot;             /* publisher's slot at from_shard; 0: not known */
     uint8_t from_shard, hops;
 };
 
@@ -92,6 +93,7 @@ struct broker {
     uint32_t hint_peer[SHARDS_MAX];
     struct broker_deferred *deferred, **deferred_end;
     uint32_t n_deferred;
+    void *reserve;        /* NULL: used up, and not there again yet */
     uint32_t inline_max;  /* longest tail that travels inside a record */
     uint32_t stall_num;   /* stall producers when a subscriber's queue exceeds stall_num / 4 of its limit */
 };

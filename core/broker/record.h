@@ -35,18 +35,19 @@ enum record_msg_flag {
     RECORD_MSG_PLAIN = 1, /* for all plain subscriptions */
     RECORD_MSG_HDR = 2,   /* hdr_len bytes of headers lead the payload (HPUB) */
     RECORD_MSG_REF = 4,   /* the tail is in ref, not in the record */
+    RECORD_MSG_NAMES_REF = 8, /* the queue names stand in ref, before the tail (with RECORD_MSG_REF) */
 };
 
-/* subject[subject_len] {u16 len, queue name}[n_queues] tail[tail_len] unless by reference */
+/* subject[subject_len] {u16 len, queue name}... [queues_len] tail[tail_len]; what is by reference stands in ref instead */
 struct record_msg {
-    struct mbox_rec rec; /* aux: n_queues */
+    struct mbox_rec rec;
     uint32_t acc;
     uint32_t from;     /* endpoint slot at the publishing shard (for RECORD_STALL); 0 = none */
     uint32_t tail_len; /* " [reply ][hdr ]size\r\npayload\r\n" */
     uint32_t payload_off; /* in tail */
     uint32_t hdr_len;
+    uint32_t queues_len; /* bytes of all queue entries */
     uint16_t subject_len, reply_len;
-    uint16_t queues_len; /* bytes of all queue entries */
     uint8_t hops;        /* shards that passed the queue part on */
     uint8_t from_shard;
     const uint8_t *ref;
