@@ -73,7 +73,7 @@ a_long_message_is_cut_over_buffers_and_nothing_is_lost(void **state)
         int n = snprintf(head, sizeof(head), "HMSG x 1 7 %u\r\n", len);
         char *text = heard(&p.w, p.sub);
         assert_int_equal(strlen(text), (size_t)n + len + 2);
-        assert_memory_equal(text, head, n);
+        assert_memory_equal(text, head, (size_t)n);
         assert_memory_equal(text + n, payload, len);
         assert_string_equal(text + n + len, "\r\n");
         free(text);

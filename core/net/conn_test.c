@@ -237,19 +237,16 @@ what_was_said_before_the_end_of_stream_is_handled(void **state)
 
 /* ---- slow consumers ---- */
 
-enum { PAYLOAD_LEN = 8192 };
+enum { PAYLOAD_LEN = 8192, BIG_PUB_MAX = PAYLOAD_LEN + 64 };
 
-/* One PUB of PAYLOAD_LEN bytes to x, complete; own, by free. */
-static char *
-big_pub(size_t *ret_len)
+/* One PUB of PAYLOAD_LEN bytes to x, complete, into text of BIG_PUB_MAX; its length. */
+static size_t
+big_pub(char *text)
 {
-    char *text = malloc(PAYLOAD_LEN + 64);
-    assert_non_null(text);
-    int n = sprintf(text, "PUB x %d\r\n", PAYLOAD_LEN);
+    size_t n = (size_t)sprintf(text, "PUB x %d\r\n", PAYLOAD_LEN);
     memset(text + n, 'p', PAYLOAD_LEN);
     memcpy(text + n + PAYLOAD_LEN, "\r\n", 3);
-    *ret_len = (size_t)n + PAYLOAD_LEN + 2;
-    return text;
+    return n + PAYLOAD_LEN + 2;
 }
 
 /* The subscriber reads nothing: above three quarters of what may wait for it its producer pauses, and goes on. */
@@ -258,8 +255,8 @@ a_producer_stalls_and_goes_on(void **state)
 {
     struct world w;
     struct client sub, pub;
-    size_t len;
-    char *text = big_pub(&len);
+    char text[BIG_PUB_MAX];
+    size_t len = big_pub(text);
     (void)state;
 
     w.cfg = world_net_cfg();
@@ -281,7 +278,6 @@ a_producer_stalls_and_goes_on(void **state)
     world_settle(&w);
     client_hears(&pub, "PONG\r\n");
     client_skip(&sub);
-    free(text);
     client_free(&sub);
     client_free(&pub);
     world_stop(&w);
@@ -292,8 +288,8 @@ a_consumer_with_too_much_pending_is_closed(void **state)
 {
     struct world w;
     struct client sub, pub;
-    size_t len;
-    char *text = big_pub(&len);
+    char text[BIG_PUB_MAX];
+    size_t len = big_pub(text);
     (void)state;
 
     w.cfg = world_net_cfg();
@@ -310,7 +306,6 @@ a_consumer_with_too_much_pending_is_closed(void **state)
     assert_true(client_closed(&sub));
     client_say(&pub, "PING\r\n");
     client_hears(&pub, "PONG\r\n");
-    free(text);
     client_free(&sub);
     client_free(&pub);
     world_stop(&w);
@@ -322,8 +317,8 @@ a_connection_that_is_closed_by_its_own_publish_keeps_its_bytes_until_it_is_handl
 {
     struct world w;
     struct client a;
-    size_t len;
-    char *text = big_pub(&len);
+    char text[BIG_PUB_MAX];
+    size_t len = big_pub(text);
     (void)state;
 
     w.cfg = world_net_cfg();
@@ -335,7 +330,6 @@ a_connection_that_is_closed_by_its_own_publish_keeps_its_bytes_until_it_is_handl
         client_say_bytes(&a, text + sent, len - sent < 1024 ? len - sent : 1024);
     assert_true(client_closed(&a));
     assert_int_equal(w.set->shards[0]->counters.slow_consumers_pending, 1);
-    free(text);
     client_free(&a);
     world_stop(&w);
 }
@@ -345,8 +339,8 @@ a_send_without_progress_ends_at_the_write_deadline(void **state)
 {
     struct world w;
     struct client sub, pub;
-    size_t len;
-    char *text = big_pub(&len);
+    char text[BIG_PUB_MAX];
+    size_t len = big_pub(text);
     (void)state;
 
     start(&w, &(struct world_cfg){.n_shards = 1, .seed = 1, .window = 4096});
@@ -363,7 +357,6 @@ a_send_without_progress_ends_at_the_write_deadline(void **state)
     world_run(&w, 2 * NS_PER_S);
     assert_int_equal(w.set->shards[0]->counters.slow_consumers_deadline, 1);
     assert_true(client_closed(&sub));
-    free(text);
     client_free(&sub);
     client_free(&pub);
     world_stop(&w);
