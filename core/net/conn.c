@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/net/net_priv.h"
+#include "core/rt/fault.h"
 
 enum {
     CONN_IN_MIN = 512,
@@ -58,7 +59,7 @@ conn_prepare_info(struct net *n)
 
     s.port = (uint16_t)atomic_load(&n->set->port);
     for (; cap <= 1024 * 1024; cap *= 2) {
-        char *text = realloc(n->info_text, cap);
+        char *text = fault_realloc(n->info_text, cap);
         if (text == NULL)
             return false;
         n->info_text = text;
@@ -68,9 +69,10 @@ conn_prepare_info(struct net *n)
     size_t line_cap = NATS_INFO_CONN_MAX(&n->info, CONN_INFO_STRINGS);
     if (line_cap < NATS_PERM_MAX(2 * (size_t)n->cfg->max_control_line))
         line_cap = NATS_PERM_MAX(2 * (size_t)n->cfg->max_control_line);
-    n->line = malloc(line_cap);
+    if (n->info.text != NULL)
+        n->line = fault_malloc(line_cap);
     n->line_cap = (uint32_t)line_cap;
-    return n->line != NULL && n->info.text != NULL;
+    return n->line != NULL;
 }
 
 void
@@ -97,7 +99,7 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
 static struct conn *
 conn_take(struct net *n)
 {
-    if (n->info.text == NULL && !conn_prepare_info(n))
+    if (n->line == NULL && !conn_prepare_info(n))
         return NULL;
     uint32_t slot = slab_take(&n->conns);
     if (slot == 0)

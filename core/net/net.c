@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/net/net_priv.h"
+#include "core/rt/fault.h"
 
 enum {
     NET_CONNS_MAX = 1 << 24,       /* per shard; the real limit is max_connections */
@@ -87,7 +88,7 @@ static enum err
 net_on_start(struct shard *sh)
 {
     struct net_set *set = sh->set->app_arg;
-    struct net *n = calloc(1, sizeof(*n));
+    struct net *n = fault_calloc(1, sizeof(*n));
     if (n == NULL)
         return ERR_NOMEM;
     n->sh = sh;

@@ -27,6 +27,7 @@
 #include <cmocka.h>
 
 #include "core/net/net_priv.h"
+#include "core/rt/fault.h"
 #include "core/rt/sim.h"
 
 enum {
