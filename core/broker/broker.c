@@ -234,11 +234,13 @@ broker_on_interest(struct broker *b, uint32_t from, const struct record_interest
 static struct pub_msg
 broker_msg_of_record(const struct record_msg *r)
 {
-    const uint8_t *queues = r->bytes + r->subject_len;
+    const uint8_t *tail = r->bytes + r->subject_len + r->queues_len;
+    if ((r->rec.flags & RECORD_MSG_REF) != 0)
+        memcpy(&tail, tail, sizeof(tail));
     struct pub_msg m = {
         .subject = r->bytes,
         .subject_len = r->subject_len,
-        .tail = (r->rec.flags & RECORD_MSG_REF) != 0 ? r->ref : queues + r->queues_len,
+        .tail = tail,
         .tail_len = r->tail_len,
         .payload_off = r->payload_off,
         .hdr_len = r->hdr_len,

@@ -34,10 +34,11 @@ struct record_interest {
 enum record_msg_flag {
     RECORD_MSG_PLAIN = 1, /* for all plain subscriptions */
     RECORD_MSG_HDR = 2,   /* hdr_len bytes of headers lead the payload (HPUB) */
-    RECORD_MSG_REF = 4,   /* the tail is in ref, not in the record */
+    RECORD_MSG_REF = 4,   /* the tail is elsewhere: a pointer to it stands in its place */
 };
 
-/* subject[subject_len] {u16 len, queue name}[n_queues] tail[tail_len] unless by reference */
+/* subject[subject_len] {u16 len, queue name}[n_queues] and tail[tail_len], or a pointer to it. Every byte of this moves from one
+ * core's cache to another's, for each message. */
 struct record_msg {
     struct mbox_rec rec; /* aux: n_queues */
     uint32_t acc;
@@ -49,9 +50,10 @@ struct record_msg {
     uint16_t queues_len; /* bytes of all queue entries */
     uint8_t hops;        /* shards that passed the queue part on */
     uint8_t from_shard;
-    const uint8_t *ref;
     uint8_t bytes[];
 };
+
+_Static_assert(sizeof(struct record_msg) == 36, "no byte of it is padding");
 
 /* The producer's endpoint `to` should pause. */
 struct record_stall {
