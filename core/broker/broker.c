@@ -231,15 +231,16 @@ broker_on_interest(struct broker *b, uint32_t from, const struct record_interest
 }
 
 /* The message of a record, as views into it. */
-static struct pub_msg
-broker_msg_of_record(const struct record_msg *r)
+static inline void
+broker_msg_of_record(const struct record_msg *r, struct pub_msg *ret_m)
 {
     const uint8_t *tail = r->bytes + r->subject_len + r->queues_len;
-    if ((r->rec.flags & RECORD_MSG_REF) != 0)
+    if (UNLIKELY((r->rec.flags & RECORD_MSG_REF) != 0))
         memcpy(&tail, tail, sizeof(tail));
-    struct pub_msg m = {
+    *ret_m = (struct pub_msg){
         .subject = r->bytes,
         .subject_len = r->subject_len,
+        .reply = tail + 1, /* after the space that opens the tail */
         .tail = tail,
         .tail_len = r->tail_len,
         .payload_off = r->payload_off,
@@ -251,26 +252,34 @@ broker_msg_of_record(const struct record_msg *r)
         .from_shard = r->from_shard,
         .hops = r->hops,
     };
-    m.reply = m.tail + 1; /* after the space that opens the tail */
-    return m;
+}
+
+/* One member each of the groups that the record names. */
+__attribute__((noinline)) static void
+broker_on_msg_queues(struct broker *b, const struct record_msg *r, const struct pub_msg *m)
+{
+    const uint8_t *q = r->bytes + r->subject_len;
+
+    for (uint32_t i = 0; i < r->rec.aux; i++) {
+        uint16_t len;
+        memcpy(&len, q, sizeof(len));
+        broker_serve_queue(b, m, q + sizeof(len), len);
+        q += sizeof(len) + len;
+    }
 }
 
 static void
 broker_on_msg(struct broker *b, uint32_t from, const struct record_msg *r)
 {
-    struct pub_msg m = broker_msg_of_record(r);
+    struct pub_msg m;
 
+    broker_msg_of_record(r, &m);
     if ((r->rec.flags & RECORD_MSG_PLAIN) != 0) {
         const struct match *mt = interest_match(b->ix, m.acc, m.subject, m.subject_len, &b->hint_peer[from]);
         (void)broker_deliver_lists(b, mt, &m); /* a peer's interest may have gone meanwhile */
     }
-    const uint8_t *q = r->bytes + r->subject_len;
-    for (uint32_t i = 0; i < r->rec.aux; i++) {
-        uint16_t len;
-        memcpy(&len, q, sizeof(len));
-        broker_serve_queue(b, &m, q + sizeof(len), len);
-        q += sizeof(len) + len;
-    }
+    if (UNLIKELY(r->rec.aux > 0))
+        broker_on_msg_queues(b, r, &m);
 }
 
 void
