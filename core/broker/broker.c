@@ -292,16 +292,29 @@ broker_on_interest(struct broker *b, uint32_t from, const struct record_interest
     ASSERT(e == OK);
 }
 
-/* The message of a record, as views into it. */
-static struct pub_msg
-broker_msg_of_record(struct broker *b, const struct record_msg *r, const uint8_t **ret_queues)
+/* The message of a record, as views into it; *ret_names: those of its queue groups, *ret_len bytes. */
+static inline void
+broker_msg_of_record(struct broker *b, const struct record_msg *r, struct pub_msg *ret_m, const uint8_t **ret_names, uint32_t *ret_len)
 {
-    const uint8_t *queues = (r->rec.flags & RECORD_MSG_NAMES_REF) != 0 ? r->ref : r->bytes + r->subject_len;
-    bool tail_ref = (r->rec.flags & (RECORD_MSG_REF | RECORD_MSG_NAMES_REF)) == RECORD_MSG_REF;
-    struct pub_msg m = {
+    const uint8_t *names = r->bytes + r->subject_len, *tail = names + r->queues_len;
+    uint32_t len = r->queues_len;
+
+    if (UNLIKELY((r->rec.flags & RECORD_MSG_REF) != 0)) {
+        const uint8_t *at = tail;
+        memcpy(&tail, at, sizeof(const uint8_t *));
+        if ((r->rec.flags & RECORD_MSG_NAMES_REF) != 0) {
+            memcpy(&len, tail, sizeof(len));
+            names = tail + sizeof(len);
+            tail = names + len;
+        }
+    }
+    *ret_names = names;
+    *ret_len = len;
+    *ret_m = (struct pub_msg){
         .subject = r->bytes,
         .subject_len = r->subject_len,
-        .tail = tail_ref ? r->ref : queues + r->queues_len,
+        .reply = tail + 1, /* after the space that opens the tail */
+        .tail = tail,
         .tail_len = r->tail_len,
         .payload_off = r->payload_off,
         .hdr_len = r->hdr_len,
@@ -313,22 +326,21 @@ broker_msg_of_record(struct broker *b, const struct record_msg *r, const uint8_t
         .from_shard = r->from_shard,
         .hops = r->hops,
     };
-    m.reply = m.tail + 1; /* after the space that opens the tail */
-    *ret_queues = queues;
-    return m;
 }
 
 static void
 broker_on_msg(struct broker *b, uint32_t from, const struct record_msg *r)
 {
+    struct pub_msg m;
     const uint8_t *names;
-    struct pub_msg m = broker_msg_of_record(b, r, &names);
-    const struct match *mt = interest_match(b->ix, m.acc, m.subject, m.subject_len, &b->hint_peer[from]);
+    uint32_t names_len;
 
+    broker_msg_of_record(b, r, &m, &names, &names_len);
+    const struct match *mt = interest_match(b->ix, m.acc, m.subject, m.subject_len, &b->hint_peer[from]);
     if ((r->rec.flags & RECORD_MSG_PLAIN) != 0)
         (void)broker_deliver_lists(b, mt, &m); /* a peer's interest may have gone meanwhile */
-    if (r->queues_len > 0)
-        broker_serve_queues(b, mt, &m, names, r->queues_len);
+    if (UNLIKELY(names_len > 0))
+        broker_serve_queues(b, mt, &m, names, names_len);
 }
 
 void

@@ -5,43 +5,12 @@
 
 #include "core/broker/broker.h"
 #include "core/broker/broker_priv.h"
+#include "core/rt/copy.h"
 
 enum {
     DELIVER_WHOLE_MAX = 16384, /* longer messages are cut over buffers instead of wasting the rest of one */
     DELIVER_SLACK = SUB_SID_INLINE, /* a short sid is copied as one word, which may reach behind the message */
 };
-
-/* Copy len bytes. Subjects are short as a rule: up to 32 bytes are two loads and two stores that overlap in the middle, and
- * no call. */
-static inline uint8_t *
-deliver_copy(uint8_t *to, const uint8_t *from, uint32_t len)
-{
-    if (LIKELY(len - 8 <= 8)) {
-        uint64_t a, z;
-        memcpy(&a, from, 8);
-        memcpy(&z, from + len - 8, 8);
-        memcpy(to, &a, 8);
-        memcpy(to + len - 8, &z, 8);
-    } else if (len - 16 <= 16) {
-        uint8_t a[16], z[16];
-        memcpy(a, from, 16);
-        memcpy(z, from + len - 16, 16);
-        memcpy(to, a, 16);
-        memcpy(to + len - 16, z, 16);
-    } else if (len - 4 <= 4) {
-        uint32_t a, z;
-        memcpy(&a, from, 4);
-        memcpy(&z, from + len - 4, 4);
-        memcpy(to, &a, 4);
-        memcpy(to + len - 4, &z, 4);
-    } else if (len < 4) {
-        for (uint32_t i = 0; i < len; i++)
-            to[i] = from[i];
-    } else {
-        memcpy(to, from, len);
-    }
-    return to + len;
-}
 
 /* Decimal digits of v; how many. */
 static uint32_t
@@ -133,15 +102,15 @@ deliver_format(struct broker *b, struct endpoint *ep, const struct sub *s, const
     if (m->hdr)
         *to++ = 'H';
     memcpy(to, "MSG ", 4);
-    to = deliver_copy(to + 4, m->subject, m->subject_len);
+    to = copy_short(to + 4, m->subject, m->subject_len);
     *to++ = ' ';
     if (LIKELY(sid_len <= SUB_SID_INLINE)) {
         memcpy(to, sid, SUB_SID_INLINE);
         to += sid_len;
     } else {
-        to = deliver_copy(to, sid, sid_len);
+        to = copy_short(to, sid, sid_len);
     }
-    (void)deliver_copy(to, m->tail, m->tail_len);
+    (void)copy_short(to, m->tail, m->tail_len);
     outq_commit(&ep->out, len);
     return true;
 }

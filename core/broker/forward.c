@@ -1,9 +1,11 @@
-/* Messages to peer shards: room in every mailbox first, then one record each. */
+/* Messages to peer shards: room in every mailbox first, then the records. */
 #include <string.h>
 
 #include "core/broker/broker.h"
 #include "core/broker/broker_priv.h"
-#include "core/rt/mutate.h"
+#include "core/rt/copy.h"
+
+/* ---- queue groups ---- */
 
 static uint32_t
 forward_entry_len(const struct broker_pick *p)
@@ -11,51 +13,92 @@ forward_entry_len(const struct broker_pick *p)
     return (uint32_t)sizeof(uint16_t) + p->name_len;
 }
 
-/* The bytes of queue names that shard gets. */
+static bool
+forward_is_for(const struct broker_pick *p, uint32_t shard)
+{
+    return p->sub == 0 && p->shard == shard;
+}
+
+/* The bytes of queue names that the shard gets. */
 static uint32_t
 forward_queues_len(uint32_t shard, const struct broker_pick *picks, uint32_t n_picks)
 {
     uint32_t len = 0;
 
-    for (uint32_t i = 0; i < n_picks; i++) {
-        if (picks[i].sub == 0 && picks[i].shard == shard)
-            len += forward_entry_len(&picks[i]);
-    }
+    for (uint32_t i = 0; i < n_picks; i++)
+        len += forward_is_for(&picks[i], shard) ? forward_entry_len(&picks[i]) : 0;
     return len;
 }
 
-static bool
-forward_room(struct broker *b, uint32_t shard, const struct pub_msg *m, uint32_t queues_len)
-{
-    bool names_ref = queues_len > BROKER_QUEUES_LEN_MAX;
-    bool tail_ref = m->tail_len > b->inline_max || names_ref;
-    uint64_t len = sizeof(struct record_msg) + m->subject_len + (names_ref ? 0 : queues_len) + (tail_ref ? 0 : m->tail_len);
-    uint64_t ref_len = (names_ref ? queues_len : 0) + (uint64_t)(tail_ref ? m->tail_len : 0);
-    struct mbox *mb = b->sh->out[shard];
-
-    if (LIKELY(mbox_room(mb, 1, len, ref_len)))
-        return true;
-    broker_want_room(b, shard);
-    if (mbox_room(mb, 1, len, ref_len))
-        return true;
-    COUNT(&b->sh->counters, mbox_full, 1);
-    return false;
-}
-
-/* Write the names for shard; returns where they end. */
-static uint8_t *
+static void
 forward_put_queues(uint8_t *to, uint32_t shard, const struct broker_pick *picks, uint32_t n_picks)
 {
     for (uint32_t i = 0; i < n_picks; i++) {
         const struct broker_pick *p = &picks[i];
-        if (p->sub != 0 || p->shard != shard)
+        if (!forward_is_for(p, shard))
             continue;
         uint16_t name_len = (uint16_t)p->name_len;
         memcpy(to, &name_len, sizeof(name_len));
         memcpy(to + sizeof(name_len), p->name, name_len);
         to += forward_entry_len(p);
     }
-    return to;
+}
+
+/* ---- one record ---- */
+
+/* Bytes of the record that carries m and queues_len bytes of queue names. */
+static uint64_t
+forward_len(const struct pub_msg *m, uint32_t queues_len, bool by_ref)
+{
+    return sizeof(struct record_msg) + m->subject_len + queues_len + (by_ref ? sizeof(const uint8_t *) : m->tail_len);
+}
+
+/* A record with everything but the names of its groups, queues_len bytes; returns where they go. buf: what is elsewhere, ref_len bytes of it. */
+static inline uint8_t *
+forward_put(struct broker *b, uint32_t shard, const struct pub_msg *m, struct mbox_buf *buf, uint32_t ref_len, uint8_t flags, uint32_t queues_len)
+{
+    uint64_t len = forward_len(m, queues_len, buf != NULL);
+    struct record_msg *r = (void *)shard_push(b->sh, shard, RECORD_MSG, len);
+
+    r->rec.flags = (uint8_t)(flags | (m->hdr ? RECORD_MSG_HDR : 0) | (buf != NULL ? RECORD_MSG_REF : 0));
+    r->acc = m->acc;
+    r->from = m->from_slot;
+    r->tail_len = m->tail_len;
+    r->payload_off = m->payload_off;
+    r->hdr_len = m->hdr_len;
+    r->subject_len = (uint16_t)m->subject_len;
+    r->reply_len = (uint16_t)m->reply_len;
+    r->queues_len = (uint16_t)queues_len;
+    r->hops = m->hops;
+    r->from_shard = m->from_shard;
+    uint8_t *queues = copy_short(r->bytes, m->subject, m->subject_len);
+    if (LIKELY(buf == NULL)) {
+        memcpy(queues + queues_len, m->tail, m->tail_len);
+    } else {
+        const uint8_t *ref = buf->bytes;
+        memcpy(queues + queues_len, &ref, sizeof(ref));
+        mbox_push_ref(b->sh->out[shard], buf, ref_len);
+    }
+    COUNT(&b->sh->counters, mbox_msgs_out, 1);
+    COUNT(&b->sh->counters, mbox_bytes_out, len);
+    return queues;
+}
+
+__attribute__((cold, noinline)) static bool
+forward_wait(struct broker *b, uint32_t shard, uint64_t len, uint64_t ref_len)
+{
+    broker_want_room(b, shard);
+    if (mbox_room(b->sh->out[shard], 1, len, ref_len))
+        return true;
+    COUNT(&b->sh->counters, mbox_full, 1);
+    return false;
+}
+
+/* Room for a record of len bytes in the shard's mailbox; asks for it where there is none. */
+static inline bool
+forward_room(struct broker *b, uint32_t shard, uint64_t len, uint64_t ref_len)
+{
+    return LIKELY(mbox_room(b->sh->out[shard], 1, len, ref_len)) || forward_wait(b, shard, len, ref_len);
 }
 
 static void
@@ -64,19 +107,14 @@ forward_release(void *arg, struct mbox_buf *buf)
     bufpool_give(arg, buf, buf->cap);
 }
 
-/* Copy the names for shard that are queues_len bytes, and the tail, into a buffer that mailboxes may refer to; NULL without memory. It
- * starts with one reference: ours. */
+/* A buffer of len bytes that mailboxes may refer to; NULL without memory. It starts with one reference: ours. */
 static struct mbox_buf *
-forward_buf(struct broker *b, const struct pub_msg *m, uint32_t shard, uint32_t queues_len, const struct broker_pick *picks, uint32_t n_picks)
+forward_buf(struct broker *b, uint32_t len)
 {
     uint32_t cap;
-    struct mbox_buf *buf = bufpool_take(b->sh->bufs, (uint32_t)sizeof(*buf) + queues_len + m->tail_len, &cap);
-    if (buf == NULL)
-        return NULL;
-    *buf = (struct mbox_buf){.n_refs = 1, .cap = cap, .release = forward_release, .arg = b->sh->bufs};
-    if (queues_len > 0)
-        forward_put_queues(buf->bytes, shard, picks, n_picks);
-    memcpy(buf->bytes + queues_len, m->tail, m->tail_len);
+    struct mbox_buf *buf = bufpool_take(b->sh->bufs, (uint32_t)sizeof(*buf) + len, &cap);
+    if (buf != NULL)
+        *buf = (struct mbox_buf){.n_refs = 1, .cap = cap, .release = forward_release, .arg = b->sh->bufs};
     return buf;
 }
 
@@ -88,95 +126,127 @@ forward_unref(struct broker *b, struct mbox_buf *buf)
         forward_release(b->sh->bufs, buf);
 }
 
-/* Buffers for the shards in `mask`, whose names do not fit into a record. False: no memory, and none is held. */
-__attribute__((cold, noinline)) static bool
-forward_names_bufs(struct broker *b, const struct pub_msg *m, uint64_t mask, const struct broker_pick *picks, uint32_t n_picks,
-                   struct mbox_buf **ret_bufs)
+/* ---- one message ---- */
+
+static bool
+forward_by_ref(const struct broker *b, const struct pub_msg *m)
 {
-    for (uint64_t s = mask; s != 0; s &= s - 1) {
-        uint32_t shard = (uint32_t)__builtin_ctzll(s);
-        ret_bufs[shard] = forward_buf(b, m, shard, forward_queues_len(shard, picks, n_picks), picks, n_picks);
-        if (ret_bufs[shard] != NULL)
-            continue;
-        for (uint64_t t = mask & (BIT64(shard) - 1); t != 0; t &= t - 1)
-            forward_unref(b, ret_bufs[__builtin_ctzll(t)]);
+    return m->tail_len > b->inline_max;
+}
+
+/* What one shard gets. So many groups that their names do not fit into a record travel with a tail of their own by reference: a
+ * message is always one record, which fits into every mailbox. */
+struct forward_part {
+    uint32_t queues_len;
+    bool names_ref;
+    struct mbox_buf *names; /* names_ref: u32 len, names, tail */
+};
+
+static struct forward_part
+forward_part_of(uint32_t shard, const struct broker_pick *picks, uint32_t n_picks)
+{
+    uint32_t len = forward_queues_len(shard, picks, n_picks);
+
+    return (struct forward_part){.queues_len = len, .names_ref = len > BROKER_QUEUES_LEN_MAX};
+}
+
+static uint32_t
+forward_names_len(const struct pub_msg *m, const struct forward_part *part)
+{
+    return (uint32_t)sizeof(part->queues_len) + part->queues_len + m->tail_len;
+}
+
+static bool
+forward_part_room(struct broker *b, uint32_t shard, const struct pub_msg *m, const struct forward_part *part)
+{
+    if (UNLIKELY(part->names_ref))
+        return forward_room(b, shard, forward_len(m, 0, true), forward_names_len(m, part));
+    bool by_ref = forward_by_ref(b, m);
+    return forward_room(b, shard, forward_len(m, part->queues_len, by_ref), by_ref ? m->tail_len : 0);
+}
+
+/* False: no memory. */
+static bool
+forward_part_names(struct broker *b, uint32_t shard, const struct pub_msg *m, const struct broker_pick *picks, uint32_t n_picks,
+                   struct forward_part *part)
+{
+    if (LIKELY(!part->names_ref))
+        return true;
+    part->names = forward_buf(b, forward_names_len(m, part));
+    if (part->names == NULL)
         return false;
-    }
+    uint8_t *to = part->names->bytes;
+    memcpy(to, &part->queues_len, sizeof(part->queues_len));
+    to += sizeof(part->queues_len);
+    forward_put_queues(to, shard, picks, n_picks);
+    memcpy(to + part->queues_len, m->tail, m->tail_len);
     return true;
 }
 
-/* buf: what is by reference, or NULL. */
+/* tail: where m's tail is by reference, NULL where it is not. */
 static void
-forward_push(struct broker *b, uint32_t shard, const struct pub_msg *m, struct mbox_buf *buf, bool plain, const struct broker_pick *picks,
-             uint32_t n_picks)
+forward_part_put(struct broker *b, uint32_t shard, const struct pub_msg *m, const struct forward_part *part, struct mbox_buf *tail, bool plain,
+                 const struct broker_pick *picks, uint32_t n_picks)
 {
-    uint32_t queues_len = n_picks > 0 ? forward_queues_len(shard, picks, n_picks) : 0;
-    bool names_ref = queues_len > BROKER_QUEUES_LEN_MAX;
-    uint64_t len = sizeof(struct record_msg) + m->subject_len + (names_ref ? 0 : queues_len) + (buf != NULL ? 0 : m->tail_len);
-    struct record_msg *r = (void *)shard_push(b->sh, shard, RECORD_MSG, len);
+    uint8_t flags = plain ? RECORD_MSG_PLAIN : 0;
 
-    r->rec.flags = (uint8_t)((plain ? RECORD_MSG_PLAIN : 0) | (m->hdr ? RECORD_MSG_HDR : 0) | (buf != NULL ? RECORD_MSG_REF : 0) |
-                             (names_ref ? RECORD_MSG_NAMES_REF : 0));
-    r->acc = m->acc;
-    r->from = m->from_slot;
-    r->tail_len = m->tail_len;
-    r->payload_off = m->payload_off;
-    r->hdr_len = m->hdr_len;
-    r->queues_len = queues_len;
-    r->subject_len = (uint16_t)m->subject_len;
-    r->reply_len = (uint16_t)m->reply_len;
-    r->hops = m->hops;
-    r->from_shard = m->from_shard;
-    r->ref = buf != NULL ? buf->bytes : NULL;
-    uint8_t *p = r->bytes;
-    memcpy(p, m->subject, m->subject_len);
-    p += m->subject_len;
-    if (queues_len > 0 && !names_ref)
-        p = forward_put_queues(p, shard, picks, n_picks);
-    if (buf == NULL)
-        memcpy(p, m->tail, m->tail_len);
-    else
-        mbox_push_ref(b->sh->out[shard], buf, (names_ref ? queues_len : 0) + m->tail_len);
-    COUNT(&b->sh->counters, mbox_msgs_out, 1);
-    COUNT(&b->sh->counters, mbox_bytes_out, len);
+    if (UNLIKELY(part->names_ref)) {
+        (void)forward_put(b, shard, m, part->names, forward_names_len(m, part), flags | RECORD_MSG_NAMES_REF, 0);
+    } else {
+        uint8_t *queues = forward_put(b, shard, m, tail, m->tail_len, flags, part->queues_len);
+        forward_put_queues(queues, shard, picks, n_picks);
+    }
+}
+
+/* The common case: small, and no queue group. */
+static enum err
+forward_plain(struct broker *b, const struct pub_msg *m, uint64_t shards)
+{
+    uint64_t len = forward_len(m, 0, false);
+    bool room = true;
+
+    for (uint64_t s = shards; s != 0; s &= s - 1)
+        room &= forward_room(b, (uint32_t)__builtin_ctzll(s), len, 0);
+    if (UNLIKELY(!room))
+        return ERR_AGAIN;
+    for (uint64_t s = shards; s != 0; s &= s - 1)
+        (void)forward_put(b, (uint32_t)__builtin_ctzll(s), m, NULL, 0, RECORD_MSG_PLAIN, 0);
+    return OK;
 }
 
 enum err
 broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks)
 {
+    if (LIKELY(n_picks == 0 && !forward_by_ref(b, m)))
+        return forward_plain(b, m, plain);
+    struct forward_part parts[SHARDS_MAX]; /* of the shards in question alone */
+    struct mbox_buf *tail = NULL;
     uint64_t shards = plain;
-    for (uint32_t i = 0; i < n_picks; i++) {
-        if (picks[i].sub == 0)
-            shards |= BIT64(picks[i].shard);
-    }
-    if (shards == 0)
-        return OK;
-    bool room = true;
-    uint64_t long_names = 0; /* shards whose names travel by reference, each with a tail of its own */
+    bool room = true, memory = true;
+
+    for (uint32_t i = 0; i < n_picks; i++)
+        shards |= picks[i].sub == 0 ? BIT64(picks[i].shard) : 0;
     for (uint64_t s = shards; s != 0; s &= s - 1) {
-        uint32_t shard = (uint32_t)__builtin_ctzll(s);
-        uint32_t queues_len = n_picks > 0 ? forward_queues_len(shard, picks, n_picks) : 0;
-        if (UNLIKELY(queues_len > BROKER_QUEUES_LEN_MAX))
-            long_names |= BIT64(shard);
-        room &= forward_room(b, shard, m, queues_len);
+        uint32_t i = (uint32_t)__builtin_ctzll(s);
+        parts[i] = forward_part_of(i, picks, n_picks);
+        room &= forward_part_room(b, i, m, &parts[i]);
     }
-    if (!room)
-        return ERR_AGAIN;
-    struct mbox_buf *tail = NULL, *names[SHARDS_MAX]; /* names: of the shards in long_names alone */
-    if (UNLIKELY(long_names != 0) && !forward_names_bufs(b, m, long_names, picks, n_picks, names))
-        return ERR_AGAIN; /* a pool run dry is back-pressure */
-    if (m->tail_len > b->inline_max && (tail = forward_buf(b, m, 0, 0, NULL, 0)) == NULL) {
-        for (uint64_t s = long_names; s != 0; s &= s - 1)
-            forward_unref(b, names[__builtin_ctzll(s)]);
-        return ERR_AGAIN;
+    if (!room || shards == 0)
+        return shards == 0 ? OK : ERR_AGAIN;
+    for (uint64_t s = shards; memory && s != 0; s &= s - 1)
+        memory = forward_part_names(b, (uint32_t)__builtin_ctzll(s), m, picks, n_picks, &parts[__builtin_ctzll(s)]);
+    if (memory && forward_by_ref(b, m)) {
+        tail = forward_buf(b, m->tail_len);
+        memory = tail != NULL;
+        if (memory)
+            memcpy(tail->bytes, m->tail, m->tail_len);
     }
     for (uint64_t s = shards; s != 0; s &= s - 1) {
-        uint32_t shard = (uint32_t)__builtin_ctzll(s);
-        bool own = UNLIKELY((long_names & BIT64(shard)) != 0);
-        forward_push(b, shard, m, own ? names[shard] : tail, (plain & BIT64(shard)) != 0, picks, n_picks);
-        if (own)
-            forward_unref(b, names[shard]);
+        uint32_t i = (uint32_t)__builtin_ctzll(s);
+        if (memory)
+            forward_part_put(b, i, m, &parts[i], tail, (plain & BIT64(i)) != 0, picks, n_picks);
+        forward_unref(b, parts[i].names);
     }
     forward_unref(b, tail);
-    return OK;
+    return memory ? OK : ERR_AGAIN; /* a pool run dry is back-pressure */
 }

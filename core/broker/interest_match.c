@@ -299,7 +299,8 @@ match_compute(struct interest *ix, uint64_t hash, uint32_t acc, const uint8_t *s
     return bucket;
 }
 
-static const struct match *
+/* Apart, so that a hit of the hint saves no registers for it. */
+__attribute__((noinline)) static const struct match *
 match_slow(struct interest *ix, uint32_t acc, const uint8_t *subject, uint32_t len, uint32_t *hint)
 {
     static const struct match nothing;

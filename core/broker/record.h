@@ -34,11 +34,12 @@ struct record_interest {
 enum record_msg_flag {
     RECORD_MSG_PLAIN = 1, /* for all plain subscriptions */
     RECORD_MSG_HDR = 2,   /* hdr_len bytes of headers lead the payload (HPUB) */
-    RECORD_MSG_REF = 4,   /* the tail is in ref, not in the record */
-    RECORD_MSG_NAMES_REF = 8, /* the queue names stand in ref, before the tail (with RECORD_MSG_REF) */
+    RECORD_MSG_REF = 4,   /* the tail is elsewhere: a pointer to it stands in its place */
+    RECORD_MSG_NAMES_REF = 8, /* with RECORD_MSG_REF: what it points to is u32 len, queue names[len], tail */
 };
 
-/* subject[subject_len] {u16 len, queue name}... [queues_len] tail[tail_len]; what is by reference stands in ref instead */
+/* subject[subject_len] {u16 len, queue name}...[queues_len] and tail[tail_len], or a pointer to it. Every byte of this moves from one
+ * core's cache to another's, for each message. */
 struct record_msg {
     struct mbox_rec rec;
     uint32_t acc;
@@ -46,13 +47,14 @@ struct record_msg {
     uint32_t tail_len; /* " [reply ][hdr ]size\r\npayload\r\n" */
     uint32_t payload_off; /* in tail */
     uint32_t hdr_len;
-    uint32_t queues_len; /* bytes of all queue entries */
     uint16_t subject_len, reply_len;
+    uint16_t queues_len; /* bytes of all queue entries; 0 if they are elsewhere */
     uint8_t hops;        /* shards that passed the queue part on */
     uint8_t from_shard;
-    const uint8_t *ref;
     uint8_t bytes[];
 };
+
+_Static_assert(sizeof(struct record_msg) == 36, "no byte of it is padding");
 
 /* The producer's endpoint `to` should pause. */
 struct record_stall {

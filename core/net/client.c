@@ -149,7 +149,8 @@ client_may_publish(struct net *n, struct conn *c, const struct nats_op *op)
 static bool
 client_make_tail(struct net *n, const struct nats_op *op, struct pub_msg *m)
 {
-    uint32_t head = 1 + op->reply_len + 1 + op->hdr_text_len + 1 + op->size_text_len + 2;
+    uint32_t hdr_text_len = op->kind == NATS_HPUB ? op->hdr_text_len : 0;
+    uint32_t head = 1 + op->reply_len + 1 + hdr_text_len + 1 + op->size_text_len + 2;
     uint32_t len = head + op->size + 2;
 
     if (n->scratch_cap < len) {
@@ -170,8 +171,8 @@ client_make_tail(struct net *n, const struct nats_op *op, struct pub_msg *m)
     }
     if (op->kind == NATS_HPUB) {
         *p++ = ' ';
-        memcpy(p, op->hdr_text, op->hdr_text_len);
-        p += op->hdr_text_len;
+        memcpy(p, op->hdr_text, hdr_text_len);
+        p += hdr_text_len;
     }
     *p++ = ' ';
     memcpy(p, op->size_text, op->size_text_len);

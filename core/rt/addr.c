@@ -5,8 +5,23 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Whether [::] can be bound here; it takes IPv4, too. */
+static bool
+addr_has_ipv6(void)
+{
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool has = bind(fd, (const struct sockaddr *)&any, sizeof(any)) == 0;
+    (void)close(fd); /* it was only asked */
+    return has;
+}
 
 enum err
 addr_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_len)
@@ -16,10 +31,10 @@ addr_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret, sock
     struct addrinfo *list;
 
     (void)snprintf(service, sizeof(service), "%u", port);
-    /* All interfaces: the IPv6 wildcard takes IPv4 too, where the machine has IPv6. */
+    /* All interfaces, of both families where the machine has both: so does a Go server, also when told 0.0.0.0. */
     bool any = host == NULL || host[0] == '\0' || strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0;
     if (any)
-        hints.ai_family = AF_INET;
+        hints.ai_family = addr_has_ipv6() ? AF_INET6 : AF_INET;
     if (getaddrinfo(any ? NULL : host, service, &hints, &list) != 0)
         return ERR_ADDR;
     memcpy(ret, list->ai_addr, list->ai_addrlen);

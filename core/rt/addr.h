@@ -21,7 +21,7 @@ struct addr {
 
 enum { ADDR_TEXT_MAX = 64 };
 
-/* Name or number to an address to listen on or connect to. "" and "*" are all interfaces.
+/* Name or number to an address to listen on or connect to. "", "*" and "0.0.0.0" are all interfaces, of IPv6 as well as IPv4.
  *   fail  ERR_ADDR */
 enum err addr_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_len);
 /* The peer of an open socket; family 0 when the system does not say. */

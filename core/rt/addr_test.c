@@ -22,8 +22,15 @@ numbers_and_wildcards_resolve_without_a_name_server(void **state)
     socklen_t len;
     (void)state;
 
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < 4; i++) { /* both families, where the machine has both */
         assert_int_equal(addr_resolve(any[i], 4222, &ss, &len), OK);
+        if (ss.ss_family == AF_INET6) {
+            struct sockaddr_in6 in6;
+            memcpy(&in6, &ss, sizeof(in6));
+            assert_memory_equal(&in6.sin6_addr, &in6addr_any, sizeof(in6addr_any));
+            assert_int_equal(ntohs(in6.sin6_port), 4222);
+            continue;
+        }
         assert_int_equal(len, sizeof(in));
         memcpy(&in, &ss, sizeof(in));
         assert_int_equal(in.sin_addr.s_addr, htonl(INADDR_ANY));

@@ -131,7 +131,8 @@ void io_wake(struct io *self, struct io *peer);
 /* The same from any thread, or from a signal handler (an eventfd write). */
 void io_wake_any(struct io *peer);
 
-/* Adopt fd (an accepted connection). Sets TCP_NODELAY for TCP. fd belongs to the socket from now on. */
+/* Adopt fd, a connection that any real backend accepted: blocking (none of them relies on it), and TCP_NODELAY as its listener was. fd belongs to
+ * the socket from now on. */
 void io_sock_init(struct io *io, struct io_sock *s, int fd, void *owner);
 /* Close an accepted connection that nobody adopts. */
 void io_fd_drop(struct io *io, int fd);

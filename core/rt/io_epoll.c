@@ -154,7 +154,6 @@ eio_register(struct eio *e, struct io_sock *s, int op, bool out)
 static void
 eio_sock_init(struct io *io, struct io_sock *s)
 {
-    io_real_nodelay(s->fd);
     s->aux2 = (uint32_t)eio_register(eio_of(io), s, EPOLL_CTL_ADD, false);
     if (s->aux2 != 0)
         s->flags |= EIO_BROKEN | EIO_READABLE; /* no memory, or too many watches: it would be deaf */
@@ -266,7 +265,7 @@ eio_accept(struct eio *e, struct io_sock *s, struct io_event *evs, uint32_t max)
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < EIO_ACCEPT_MAX && n < max; i++) {
-        int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC); /* blocking: it may go to a shard that has io_uring */
         int errnum = fd < 0 ? errno : 0;
         if (errnum == EAGAIN) {
             s->flags &= (uint16_t)~EIO_READABLE;

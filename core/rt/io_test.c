@@ -12,6 +12,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -180,6 +181,28 @@ raw_pair(struct io *io, struct io_sock *s, struct tally *t)
 #define FOR_EACH_WAY(i) for (uint32_t i = have_uring() ? 0 : 3; i < N_ELEMS(ways); i++)
 
 /* ---- Peers and limits ---- */
+
+/* Nobody asks for it per connection: it comes from the listener, and any shard can take the descriptor. */
+static void
+an_accepted_connection_is_blocking_and_has_no_delay(void **state)
+{
+    (void)state;
+    FOR_EACH_WAY(i)
+    {
+        struct io *io = open_way(i);
+        struct io_sock s;
+        struct tally t = {.n_bytes = 0};
+        int no_delay = 0, fd = raw_pair(io, &s, &t);
+        socklen_t len = sizeof(no_delay);
+
+        assert_int_equal(getsockopt(s.fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, &len), 0);
+        assert_true(no_delay);
+        assert_int_equal(fcntl(s.fd, F_GETFL) & O_NONBLOCK, 0);
+        close_sock(io, &s, &t);
+        (void)close(fd);
+        io_free(io);
+    }
+}
 
 /* The peer resets: the stream ends with ERR_RESET, and sending is an error, not a signal. */
 static void
@@ -739,6 +762,7 @@ static int
 run_real(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_accepted_connection_is_blocking_and_has_no_delay),
         cmocka_unit_test(a_reset_ends_the_stream),
         cmocka_unit_test(bytes_and_end_in_one_go_are_both_told),
         cmocka_unit_test(closing_cancels_a_connect_on_the_way),

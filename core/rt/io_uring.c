@@ -104,14 +104,8 @@ uio_buf_give(struct io *io, uint32_t token)
 static void
 uio_sock_init(struct io *io, struct io_sock *s)
 {
-    int fl = fcntl(s->fd, F_GETFL);
-
     (void)io;
-    ASSERT(fl >= 0);
-    /* On a non-blocking descriptor io_uring answers EAGAIN where we want it to wait. */
-    if (fl & O_NONBLOCK)
-        (void)fcntl(s->fd, F_SETFL, fl & ~O_NONBLOCK); /* cannot fail on a socket */
-    io_real_nodelay(s->fd);
+    (void)s; /* it is as its listener was: without delay, and blocking, which io_uring needs in order to wait */
 }
 
 /* The last request is in. */

@@ -98,7 +98,7 @@ mbox_ref_room(const struct mbox *m, uint32_t n, uint64_t ref_len)
 }
 
 bool
-mbox_room(struct mbox *m, uint32_t n_recs, uint64_t rec_len, uint64_t ref_len)
+mbox_room_exact(struct mbox *m, uint32_t n_recs, uint64_t rec_len, uint64_t ref_len)
 {
     ASSERT(rec_len <= mbox_rec_max(m));
 

@@ -110,8 +110,18 @@ mbox_rec_max(const struct mbox *m)
     return (m->mask + 1) / 4;
 }
 
+/* mbox_room where the first look does not say yes. */
+bool mbox_room_exact(struct mbox *m, uint32_t n_recs, uint64_t rec_len, uint64_t ref_len);
+
 /* Whether n_recs records of at most rec_len bytes each (head included) fit now, and, if ref_len > 0, a reference to ref_len bytes for each. */
-bool mbox_room(struct mbox *m, uint32_t n_recs, uint64_t rec_len, uint64_t ref_len);
+static inline bool
+mbox_room(struct mbox *m, uint32_t n_recs, uint64_t rec_len, uint64_t ref_len)
+{
+    /* More than it can take with batch head, pad and rounding: then nothing has to be looked at closely. */
+    uint64_t ample = (n_recs + 1) * (rec_len + MBOX_ALIGN) + 2 * MBOX_BATCH_HEAD_LEN;
+
+    return LIKELY(ref_len == 0 && m->w_tail + ample - m->w_head_seen <= m->mask + 1) || mbox_room_exact(m, n_recs, rec_len, ref_len);
+}
 
 /* Room for a record of len bytes (head included), which the caller fills; mbox_room said yes. It is seen after
  * seal and publish. Valid until the next push or seal. */

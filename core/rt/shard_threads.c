@@ -1,4 +1,5 @@
 /* The threads of a shard_set: start together or not at all, end together. */
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,24 @@ shard_note_failure(struct shard_set *set, enum err e)
     uint32_t none = OK;
     (void)atomic_compare_exchange_strong(&set->first_err, &none, (uint32_t)e); /* the first one counts */
     atomic_fetch_add(&set->n_failed, 1);
+}
+
+/* What it counted, one line: until there is monitoring, the only way to see it. */
+static void
+shard_log_counters(const struct shard *sh)
+{
+    const uint64_t *all = (const uint64_t *)(const void *)&sh->counters;
+    const struct io_stats *io = io_stats(sh->io);
+    char text[4096];
+    int len = 0;
+
+    for (uint32_t i = 0; i < COUNTERS_N && len < (int)sizeof(text); i++) {
+        if (all[i] != 0)
+            len += snprintf(text + len, sizeof(text) - (size_t)len, " %s %" PRIu64, counters_info[i].name, all[i]);
+    }
+    if (len > 0)
+        log_dbg("shard %u counted:%s; io: enter %" PRIu64 " recv %" PRIu64 " send %" PRIu64 " starved %" PRIu64 " rearm %" PRIu64, sh->id, text,
+                io->n_enter, io->n_recv, io->n_send, io->n_starved, io->n_rearm);
 }
 
 static void *
@@ -58,6 +77,8 @@ shard_main(void *arg)
     (void)pthread_barrier_wait(&th->ended);
     if (app_started)
         set->app->on_stop(sh);
+    if (log_debug_on && sh->io != NULL)
+        shard_log_counters(sh);
     shard_close(sh);
     log_detach();
     return NULL;

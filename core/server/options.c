@@ -120,18 +120,53 @@ options_duration(const char *text, int64_t *ret_ns)
     return true;
 }
 
+/* nats-server's flags whose feature is not there yet: refused by name, so that nobody looks for a typing error. */
+static const struct {
+    const char *names, *feature;
+} option_missing[] = {
+    {"c config t", "configuration files"},
+    {"m http_port ms https_port profile", "monitoring"},
+    {"sl signal ports_file_dir client_advertise", "process control"},
+    {"s syslog r remote_syslog log_size_limit max_traced_msg_len VV DVV", "this kind of logging"},
+    {"user pass auth", "users and passwords"},
+    {"tls tlscert tlskey tlsverify tlscacert help_tls", "TLS"},
+    {"js jetstream sd store_dir", "JetStream"},
+    {"routes cluster cluster_name cluster_listen cluster_advertise no_advertise connect_retries", "clustering"},
+};
+
+/* Whether name is one of the words of a list. */
+static bool
+option_is_in(const char *names, const char *name, size_t len)
+{
+    for (const char *p = names; *p != '\0';) {
+        size_t n = strcspn(p, " ");
+        if (n == len && memcmp(p, name, len) == 0)
+            return true;
+        p += n + strspn(p + n, " ");
+    }
+    return false;
+}
+
 static const struct option_row *
 option_find(const char *name, size_t len)
 {
     for (size_t i = 0; i < N_ELEMS(option_rows); i++) {
-        for (const char *p = option_rows[i].names; *p != '\0';) {
-            size_t n = strcspn(p, " ");
-            if (n == len && memcmp(p, name, len) == 0)
-                return &option_rows[i];
-            p += n + strspn(p + n, " ");
-        }
+        if (option_is_in(option_rows[i].names, name, len))
+            return &option_rows[i];
     }
     return NULL;
+}
+
+static void
+option_refuse(const char *name, size_t len)
+{
+    for (size_t i = 0; i < N_ELEMS(option_missing); i++) {
+        if (option_is_in(option_missing[i].names, name, len)) {
+            fprintf(stderr, "flag -%.*s is not supported: midge does not have %s yet\n", (int)len, name, option_missing[i].feature);
+            return;
+        }
+    }
+    fprintf(stderr, "flag provided but not defined: -%.*s\n", (int)len, name);
 }
 
 static bool
@@ -206,7 +241,7 @@ options_parse(struct options *o, int argc, char **argv)
         const char *value = name[name_len] == '=' ? name + name_len + 1 : NULL;
         const struct option_row *r = option_find(name, name_len);
         if (r == NULL) {
-            fprintf(stderr, "flag provided but not defined: -%.*s\n", (int)name_len, name);
+            option_refuse(name, name_len);
             return OPTIONS_BAD;
         }
         if (value == NULL && r->kind != OPT_BOOL) {

@@ -60,6 +60,7 @@ bad_words_are_refused(void **state)
     struct options o;
 
     assert_int_equal(PARSE(&o, ARG("-nosuch")), OPTIONS_BAD);
+    assert_int_equal(PARSE(&o, ARG("-m"), ARG("8222")), OPTIONS_BAD);
     assert_int_equal(PARSE(&o, ARG("-p")), OPTIONS_BAD);
     assert_int_equal(PARSE(&o, ARG("-p"), ARG("x")), OPTIONS_BAD);
     assert_int_equal(PARSE(&o, ARG("-p"), ARG("65536")), OPTIONS_BAD);
