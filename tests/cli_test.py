@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -127,7 +128,6 @@ def test_the_log_file_is_opened_again_on_sigusr1(server_bin, server_args, tmp_pa
 
 
 def await_text(path, text, proc):
-    import time
     until = time.monotonic() + patience()
     while not (path.exists() and text in path.read_text()):
         assert proc.poll() is None, "the server ended"
@@ -151,6 +151,24 @@ def test_a_signal_ends_it_in_good_order(start_server, sig):
         assert s.stop(sig) == 0
         c.expect_close()
     assert "Initiating Shutdown" in s.log()
+
+
+@pytest.mark.parametrize("io", ["uring", "epoll"])
+@pytest.mark.parametrize("shards", ["1", "3"])
+def test_the_end_does_not_wait_for_who_does_not_read(server_bin, server_args, io, shards):
+    """Its socket is full, so its last words never go out; and it has more subscriptions than a mailbox takes back at once."""
+    with Server(server_bin, "--io", io, "--cores", shards, extra=server_args) as s:
+        with s.raw(rcvbuf=4096, auto_pong=False) as deaf, s.raw() as pub:
+            deaf.connect()
+            pub.connect()
+            deaf.send(b"SUB x 1\r\n" + b"".join(b"SUB y.%d %d\r\n" % (i, i) for i in range(2, 30000)))
+            deaf.ping()
+            for _ in range(30):
+                pub.send(b"PUB x 500000\r\n" + b"p" * 500000 + b"\r\n")
+            pub.ping()
+            start = time.monotonic()
+            assert s.stop() == 0
+            assert time.monotonic() - start < patience(5)
 
 
 @pytest.mark.parametrize("sig", [signal.SIGHUP, signal.SIGUSR2])

@@ -20,7 +20,7 @@ PURE_SYSTEM = {"ctype.h", "emmintrin.h", "immintrin.h", "inttypes.h", "limits.h"
 PURE_RT = {"core/rt/" + name for name in ("assert.h", "err.h", "fault.h", "hash.h", "mutate.h", "poison.h", "util.h")}
 
 LINES_MAX = 1000
-LINES_DEBT = {"core/rt/io_suite.c": 1130}  # to be cut in two: the rig and the sentences
+LINES_DEBT = {}  # path -> lines, with a word on how it will be cut
 CODE = (".c", ".h", ".py", ".sh", ".mjs", ".go", ".rs", ".java", ".build")
 GENERATED = re.compile(r"(^|/)(go\.sum|package-lock\.json)$|\.(inc|svg|tsv|json)$|/recorded/|_corpus/")
 

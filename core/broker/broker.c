@@ -3,10 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/broker/broker_priv.h"
-
-enum { BROKER_REAP_MAX = 4096 /* subs removed per call */ };
+#include "core/rt/fault.h"
 
 enum err
 broker_init(struct broker *b, struct shard *sh, const struct broker_cfg *cfg)
@@ -19,13 +19,24 @@ broker_init(struct broker *b, struct shard *sh, const struct broker_cfg *cfg)
     b->rng = cfg->seed | 1;
     b->deferred_end = &b->deferred;
     b->inline_max = MBOX_INLINE_MAX;
+    b->n_reap_left = BROKER_REAP_MAX;
     for (uint32_t i = 0; i < sh->n_shards; i++) {
         if (i != sh->id)
             b->inline_max = (uint32_t)min_u64(b->inline_max, mbox_rec_max(sh->out[i]) / 4);
     }
     struct interest_cfg ic = {.shard_id = sh->id, .n_shards = sh->n_shards, .n_subs_max = cfg->n_subs_max, .key = cfg->key};
     b->ix = interest_new(&ic);
-    return b->ix != NULL ? OK : ERR_NOMEM;
+    if (sh->n_shards > 1)
+        b->reserve = fault_map(BROKER_RESERVE_LEN);
+    return b->ix != NULL && (b->reserve != NULL || sh->n_shards == 1) ? OK : ERR_NOMEM;
+}
+
+static void
+broker_use_reserve(struct broker *b)
+{
+    if (b->reserve != NULL)
+        (void)munmap(b->reserve, BROKER_RESERVE_LEN); /* our own mapping: cannot fail */
+    b->reserve = NULL;
 }
 
 void
@@ -37,12 +48,40 @@ broker_fini(struct broker *b)
         bufpool_give(b->sh->bufs, d, d->cap);
     }
     interest_free(b->ix);
-    free(b->dead);
+    broker_use_reserve(b);
     free(b->picks);
     memset(b, 0, sizeof(*b));
 }
 
 /* ---- telling ---- */
+
+void
+broker_want_room(struct broker *b, uint32_t shard)
+{
+    struct mbox *m = b->sh->out[shard];
+
+    /* The wish before this one may have been granted without anybody having looked yet. */
+    if ((b->wished & BIT64(shard)) != 0 && !mbox_wants_room(m))
+        b->room_made = true;
+    b->wished |= BIT64(shard);
+    mbox_want_room(m);
+}
+
+bool
+broker_room_made(struct broker *b)
+{
+    bool made = b->room_made;
+
+    b->room_made = false;
+    for (uint64_t w = b->wished; w != 0; w &= w - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(w);
+        if (!mbox_wants_room(b->sh->out[i])) {
+            b->wished &= ~BIT64(i);
+            made = true;
+        }
+    }
+    return made;
+}
 
 /* Bytes of subject and queue name: what telling the sub's removal takes. */
 static uint64_t
@@ -64,7 +103,7 @@ broker_tell_room(struct broker *b, uint64_t len)
     for (uint32_t i = 0; i < sh->n_shards; i++) {
         if (i == sh->id || mbox_room(sh->out[i], 1, sizeof(struct record_interest) + len, 0))
             continue;
-        mbox_want_room(sh->out[i]);
+        broker_want_room(b, i);
         if (!mbox_room(sh->out[i], 1, sizeof(struct record_interest) + len, 0)) {
             COUNT(&sh->counters, mbox_full, 1);
             room = false;
@@ -107,6 +146,8 @@ broker_subscribe(struct broker *b, struct endpoint *ep, const uint8_t *subject, 
 
     if (sidmap_find(&ep->sids, b->ix, sid, sid_len) != 0)
         return ERR_EXIST;
+    if (UNLIKELY(b->reserve == NULL) && b->sh->n_shards > 1)
+        return ERR_NOMEM;
     if (!broker_tell_room(b, (uint64_t)subject_len + queue_len))
         return ERR_AGAIN;
     struct interest_change ch;
@@ -128,15 +169,13 @@ broker_subscribe(struct broker *b, struct endpoint *ep, const uint8_t *subject, 
 void
 broker_bury(struct broker *b, uint32_t sub)
 {
-    if (b->n_dead == b->cap_dead) {
-        uint32_t cap = b->cap_dead == 0 ? 256 : b->cap_dead * 2;
-        uint32_t *dead = realloc(b->dead, cap * sizeof(*dead));
-        ASSERT(dead != NULL); /* 4 bytes a dead sub: without them the index would lie */
-        b->dead = dead;
-        b->cap_dead = cap;
-    }
-    interest_sub(b->ix, sub)->flags |= SUB_DEAD;
-    b->dead[b->n_dead++] = sub;
+    struct sub *s = interest_sub(b->ix, sub);
+
+    ASSERT((s->flags & SUB_DEAD) == 0);
+    s->flags |= SUB_DEAD;
+    s->max = b->dead_head;
+    b->dead_head = sub;
+    b->n_dead++;
 }
 
 enum err
@@ -174,14 +213,25 @@ broker_remove_dead(struct broker *b, uint32_t sub)
     return true;
 }
 
+static void
+broker_reap_dead(struct broker *b)
+{
+    for (; b->n_dead > 0 && b->n_reap_left > 0; b->n_reap_left--) {
+        uint32_t sub = b->dead_head, next = interest_sub(b->ix, sub)->max;
+        if (!broker_remove_dead(b, sub))
+            return;
+        b->dead_head = next;
+        b->n_dead--;
+    }
+}
+
 void
 broker_reap(struct broker *b)
 {
-    for (uint32_t n = 0; b->n_dead > 0 && n < BROKER_REAP_MAX; n++) {
-        if (!broker_remove_dead(b, b->dead[b->n_dead - 1]))
-            return;
-        b->n_dead--;
-    }
+    b->n_reap_left = BROKER_REAP_MAX;
+    if (UNLIKELY(b->reserve == NULL) && b->sh->n_shards > 1)
+        b->reserve = fault_map(BROKER_RESERVE_LEN);
+    broker_reap_dead(b);
 }
 
 bool
@@ -189,7 +239,7 @@ broker_drop_subs(struct broker *b, struct endpoint *ep)
 {
     uint32_t cursor = 0;
 
-    for (uint32_t n = 0; n < BROKER_REAP_MAX; n++) {
+    for (; b->n_reap_left > 0; b->n_reap_left--) {
         uint32_t sub = sidmap_any(&ep->sids, &cursor);
         if (sub == 0) {
             sidmap_fini(&ep->sids);
@@ -210,33 +260,56 @@ bool
 broker_forget(struct broker *b, struct endpoint *ep)
 {
     ep->flags |= EP_DEAD;
-    broker_reap(b); /* subs of ep that died by count come first: they name its slot */
+    broker_reap_dead(b); /* subs of ep that died by count come first: they name its slot */
     return b->n_dead == 0 && broker_drop_subs(b, ep);
 }
 
 /* ---- hearing ---- */
 
+static enum err
+broker_note_interest(struct broker *b, uint32_t from, const struct record_interest *r)
+{
+    const uint8_t *queue = r->bytes + r->subject_len;
+
+    if (r->rec.type == RECORD_PLAIN)
+        return interest_remote_plain(b->ix, from, r->acc, r->bytes, r->subject_len, r->rec.flags != 0);
+    return interest_remote_queue(b->ix, from, r->acc, r->bytes, r->subject_len, queue, r->queue_len, r->n_members);
+}
+
+/* A client's own subscription is refused when there is no memory for it. Here it is too late to refuse: the client was told that it
+ * has it, by the shard that has the client. So some address space is kept for this case, and while it lasts subscriptions are refused where
+ * they are made. */
 static void
 broker_on_interest(struct broker *b, uint32_t from, const struct record_interest *r)
 {
-    const uint8_t *queue = r->bytes + r->subject_len;
-    enum err e;
+    enum err e = broker_note_interest(b, from, r);
 
-    if (r->rec.type == RECORD_PLAIN)
-        e = interest_remote_plain(b->ix, from, r->acc, r->bytes, r->subject_len, r->rec.flags != 0);
-    else
-        e = interest_remote_queue(b->ix, from, r->acc, r->bytes, r->subject_len, queue, r->queue_len, r->n_members);
+    if (UNLIKELY(e != OK)) {
+        broker_use_reserve(b);
+        e = broker_note_interest(b, from, r);
+    }
     /* A peer's interest that we cannot note would lose messages silently: better to stop. */
     ASSERT(e == OK);
 }
 
-/* The message of a record, as views into it. */
+/* The message of a record, as views into it; *ret_names: those of its queue groups, *ret_len bytes. */
 static inline void
-broker_msg_of_record(const struct record_msg *r, struct pub_msg *ret_m)
+broker_msg_of_record(struct broker *b, const struct record_msg *r, struct pub_msg *ret_m, const uint8_t **ret_names, uint32_t *ret_len)
 {
-    const uint8_t *tail = r->bytes + r->subject_len + r->queues_len;
-    if (UNLIKELY((r->rec.flags & RECORD_MSG_REF) != 0))
-        memcpy(&tail, tail, sizeof(tail));
+    const uint8_t *names = r->bytes + r->subject_len, *tail = names + r->queues_len;
+    uint32_t len = r->queues_len;
+
+    if (UNLIKELY((r->rec.flags & RECORD_MSG_REF) != 0)) {
+        const uint8_t *at = tail;
+        memcpy(&tail, at, sizeof(const uint8_t *));
+        if ((r->rec.flags & RECORD_MSG_NAMES_REF) != 0) {
+            memcpy(&len, tail, sizeof(len));
+            names = tail + sizeof(len);
+            tail = names + len;
+        }
+    }
+    *ret_names = names;
+    *ret_len = len;
     *ret_m = (struct pub_msg){
         .subject = r->bytes,
         .subject_len = r->subject_len,
@@ -248,38 +321,26 @@ broker_msg_of_record(const struct record_msg *r, struct pub_msg *ret_m)
         .hdr = (r->rec.flags & RECORD_MSG_HDR) != 0,
         .acc = r->acc,
         .reply_len = r->reply_len,
+        .from = broker_from(b, r->from_shard, r->from), /* one of ours, if it was passed on to where it came from */
         .from_slot = r->from,
         .from_shard = r->from_shard,
         .hops = r->hops,
     };
 }
 
-/* One member each of the groups that the record names. */
-__attribute__((noinline)) static void
-broker_on_msg_queues(struct broker *b, const struct record_msg *r, const struct pub_msg *m)
-{
-    const uint8_t *q = r->bytes + r->subject_len;
-
-    for (uint32_t i = 0; i < r->rec.aux; i++) {
-        uint16_t len;
-        memcpy(&len, q, sizeof(len));
-        broker_serve_queue(b, m, q + sizeof(len), len);
-        q += sizeof(len) + len;
-    }
-}
-
 static void
 broker_on_msg(struct broker *b, uint32_t from, const struct record_msg *r)
 {
     struct pub_msg m;
+    const uint8_t *names;
+    uint32_t names_len;
 
-    broker_msg_of_record(r, &m);
-    if ((r->rec.flags & RECORD_MSG_PLAIN) != 0) {
-        const struct match *mt = interest_match(b->ix, m.acc, m.subject, m.subject_len, &b->hint_peer[from]);
+    broker_msg_of_record(b, r, &m, &names, &names_len);
+    const struct match *mt = interest_match(b->ix, m.acc, m.subject, m.subject_len, &b->hint_peer[from]);
+    if ((r->rec.flags & RECORD_MSG_PLAIN) != 0)
         (void)broker_deliver_lists(b, mt, &m); /* a peer's interest may have gone meanwhile */
-    }
-    if (UNLIKELY(r->rec.aux > 0))
-        broker_on_msg_queues(b, r, &m);
+    if (UNLIKELY(names_len > 0))
+        broker_serve_queues(b, mt, &m, names, names_len);
 }
 
 void

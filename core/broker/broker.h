@@ -26,7 +26,9 @@
 enum {
     ACCOUNT_GLOBAL = 1,        /* `$G`; account numbers start at 1 */
     BROKER_HOPS_MAX = 64,      /* a queue message passed on so often is dropped, and counted */
-    BROKER_QUEUES_LEN_MAX = 4096, /* bytes of queue names in one record; more groups take a second one */
+    BROKER_REAP_MAX = 4096,    /* subs removed per turn, of all endpoints together */
+    BROKER_QUEUES_LEN_MAX = 4096, /* bytes of queue names inside a record; more of them travel by reference */
+    BROKER_RESERVE_LEN = 1 << 20, /* of the address space, kept for a peer's interest: see broker_on_interest */
 };
 
 struct broker;
@@ -51,7 +53,7 @@ struct pub_msg {
     uint32_t acc;
     bool hdr;                       /* HPUB, even with hdr_len 0 */
     struct endpoint *from;          /* publisher of this shard; NULL: a peer's */
-    uint32_t from_slot;             /* publisher's slot at from_shard */
+    uint32_t from_slot;             /* publisher's slot at from_shard; 0: not known */
     uint8_t from_shard, hops;
 };
 
@@ -80,14 +82,18 @@ struct broker {
     void *ops_arg;
 
     uint32_t dirty_head;  /* endpoints with something to send, a list by slot */
-    uint32_t *dead;       /* subs to remove: unsubscribed by count, or of closed endpoints */
-    uint32_t n_dead, cap_dead;
+    uint32_t dead_head;   /* subs to remove (unsubscribed by count), a list through their `max`, which means nothing any more */
+    uint32_t n_dead;
+    uint32_t n_reap_left; /* subs that may still be removed in this turn */
+    uint64_t wished;      /* shards whose mailbox was asked for room, and had none */
+    bool room_made;       /* one of them has made some since broker_room_made was asked */
     struct broker_pick *picks;
     uint32_t cap_picks;
     uint64_t rng;
     uint32_t hint_peer[SHARDS_MAX];
     struct broker_deferred *deferred, **deferred_end;
     uint32_t n_deferred;
+    void *reserve;        /* NULL: used up, and not there again yet */
     uint32_t inline_max;  /* longest tail that travels inside a record */
     uint32_t stall_num;   /* stall producers when a subscriber's queue exceeds stall_num / 4 of its limit */
 };
@@ -139,8 +145,17 @@ bool broker_forget(struct broker *b, struct endpoint *ep);
 void broker_on_record(struct broker *b, uint32_t from, const struct mbox_rec *rec);
 /* After a drain: pass on what waited. False: some still wait, handle no events. */
 bool broker_on_drained(struct broker *b);
-/* Remove subs that died; as far as the mailboxes have room. Call once a turn, before publish. */
+/* Remove subs that died; as far as the mailboxes have room. Call once a turn, before publish and before broker_forget: from here on
+ * another BROKER_REAP_MAX subs may be removed. */
 void broker_reap(struct broker *b);
+/* Whether subs are left that only wait for the next turn: then it should come at once. */
+static inline bool
+broker_reap_cut(const struct broker *b)
+{
+    return b->n_reap_left == 0;
+}
+/* Whether a mailbox that had no room for somebody has made some since the last call. */
+bool broker_room_made(struct broker *b);
 
 static inline struct endpoint *
 broker_ep(struct broker *b, uint32_t slot)

@@ -10,6 +10,16 @@ bool broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m);
 uint32_t broker_deliver_lists(struct broker *b, const struct match *mt, const struct pub_msg *m);
 /* Note that sub has died: skipped from now on, removed by broker_reap. */
 void broker_bury(struct broker *b, uint32_t sub);
+/* The publisher, if it is of this shard, and still there. (Its slot may be somebody else's by now, who then pauses for a moment.) */
+static inline struct endpoint *
+broker_from(struct broker *b, uint32_t shard, uint32_t slot)
+{
+    if (LIKELY(shard != b->sh->id) || slot == 0 || slab_next(b->eps, slot - 1) != slot)
+        return NULL;
+    return (broker_ep(b, slot)->flags & EP_DEAD) == 0 ? broker_ep(b, slot) : NULL;
+}
+/* Ask shard's mailbox for room: see mbox_want_room. */
+void broker_want_room(struct broker *b, uint32_t shard);
 /* A random number below n (n > 0). */
 uint32_t broker_random(struct broker *b, uint32_t n);
 
@@ -19,10 +29,13 @@ uint32_t broker_pick_member(struct broker *b, const struct match_group *g, const
 int32_t broker_pick_shard(struct broker *b, const struct match_group *g, uint64_t mask);
 uint32_t broker_n_remote(const struct match_group *g);
 
-/* Serve one queue group of a message that a peer sent here for it, or that waited: own member, or a peer's, or later. */
+/* Serve one queue group of a message: own member, or a peer's, or later. */
 void broker_serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len);
 
-/* Push m to the shards in mask, for plain subscribers, and to those of picks, for their groups. Asks for all room first. fail: ERR_AGAIN */
+/* The same for all groups whose names a peer sent with it ({u16 len, name}...). mt: what m matches. */
+void broker_serve_queues(struct broker *b, const struct match *mt, const struct pub_msg *m, const uint8_t *names, uint32_t names_len);
+
+/* Push m to the shards in mask, for plain subscribers, and to those of picks, for their groups. Asks for all room and memory first. fail: ERR_AGAIN */
 enum err broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks);
 
 #endif

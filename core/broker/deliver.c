@@ -123,7 +123,7 @@ deliver_stall(struct broker *b, const struct pub_msg *m)
         b->ops->on_stall(b, m->from);
         return;
     }
-    if (m->from_slot == 0 || !mbox_room(b->sh->out[m->from_shard], 1, sizeof(struct record_stall), 0))
+    if (m->from_slot == 0 || m->from_shard == b->sh->id || !mbox_room(b->sh->out[m->from_shard], 1, sizeof(struct record_stall), 0))
         return; /* a hint; the next message brings another */
     struct record_stall *r = (void *)shard_push(b->sh, m->from_shard, RECORD_STALL, sizeof(*r));
     r->to = m->from_slot;

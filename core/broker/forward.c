@@ -5,14 +5,7 @@
 #include "core/broker/broker_priv.h"
 #include "core/rt/copy.h"
 
-/* ---- queue groups: how their names spread over records ---- */
-
-/* The groups of one record: those among picks[first, end) whose member is at the shard. */
-struct forward_run {
-    uint32_t end;
-    uint32_t len; /* bytes of their entries */
-    uint16_t n;
-};
+/* ---- queue groups ---- */
 
 static uint32_t
 forward_entry_len(const struct broker_pick *p)
@@ -26,28 +19,21 @@ forward_is_for(const struct broker_pick *p, uint32_t shard)
     return p->sub == 0 && p->shard == shard;
 }
 
-/* As many groups from picks[first] on as BROKER_QUEUES_LEN_MAX bytes hold; a single longer one alone. */
-static struct forward_run
-forward_run_at(uint32_t shard, const struct broker_pick *picks, uint32_t n_picks, uint32_t first)
+/* The bytes of queue names that the shard gets. */
+static uint32_t
+forward_queues_len(uint32_t shard, const struct broker_pick *picks, uint32_t n_picks)
 {
-    struct forward_run run = {.end = first};
+    uint32_t len = 0;
 
-    for (; run.end < n_picks; run.end++) {
-        const struct broker_pick *p = &picks[run.end];
-        if (!forward_is_for(p, shard))
-            continue;
-        if (run.n > 0 && run.len + forward_entry_len(p) > BROKER_QUEUES_LEN_MAX)
-            break;
-        run.len += forward_entry_len(p);
-        run.n++;
-    }
-    return run;
+    for (uint32_t i = 0; i < n_picks; i++)
+        len += forward_is_for(&picks[i], shard) ? forward_entry_len(&picks[i]) : 0;
+    return len;
 }
 
 static void
-forward_put_queues(uint8_t *to, uint32_t shard, const struct broker_pick *picks, uint32_t first, uint32_t end)
+forward_put_queues(uint8_t *to, uint32_t shard, const struct broker_pick *picks, uint32_t n_picks)
 {
-    for (uint32_t i = first; i < end; i++) {
+    for (uint32_t i = 0; i < n_picks; i++) {
         const struct broker_pick *p = &picks[i];
         if (!forward_is_for(p, shard))
             continue;
@@ -67,15 +53,14 @@ forward_len(const struct pub_msg *m, uint32_t queues_len, bool by_ref)
     return sizeof(struct record_msg) + m->subject_len + queues_len + (by_ref ? sizeof(const uint8_t *) : m->tail_len);
 }
 
-/* A record with everything but the names of its n_queues groups; returns where they go. */
+/* A record with everything but the names of its groups, queues_len bytes; returns where they go. buf: what is elsewhere, ref_len bytes of it. */
 static inline uint8_t *
-forward_put(struct broker *b, uint32_t shard, const struct pub_msg *m, struct mbox_buf *buf, bool plain, uint16_t n_queues, uint32_t queues_len)
+forward_put(struct broker *b, uint32_t shard, const struct pub_msg *m, struct mbox_buf *buf, uint32_t ref_len, uint8_t flags, uint32_t queues_len)
 {
     uint64_t len = forward_len(m, queues_len, buf != NULL);
     struct record_msg *r = (void *)shard_push(b->sh, shard, RECORD_MSG, len);
 
-    r->rec.flags = (uint8_t)((plain ? RECORD_MSG_PLAIN : 0) | (m->hdr ? RECORD_MSG_HDR : 0) | (buf != NULL ? RECORD_MSG_REF : 0));
-    r->rec.aux = n_queues;
+    r->rec.flags = (uint8_t)(flags | (m->hdr ? RECORD_MSG_HDR : 0) | (buf != NULL ? RECORD_MSG_REF : 0));
     r->acc = m->acc;
     r->from = m->from_slot;
     r->tail_len = m->tail_len;
@@ -90,9 +75,9 @@ forward_put(struct broker *b, uint32_t shard, const struct pub_msg *m, struct mb
     if (LIKELY(buf == NULL)) {
         memcpy(queues + queues_len, m->tail, m->tail_len);
     } else {
-        const uint8_t *tail = buf->bytes;
-        memcpy(queues + queues_len, &tail, sizeof(tail));
-        mbox_push_ref(b->sh->out[shard], buf, m->tail_len);
+        const uint8_t *ref = buf->bytes;
+        memcpy(queues + queues_len, &ref, sizeof(ref));
+        mbox_push_ref(b->sh->out[shard], buf, ref_len);
     }
     COUNT(&b->sh->counters, mbox_msgs_out, 1);
     COUNT(&b->sh->counters, mbox_bytes_out, len);
@@ -100,22 +85,45 @@ forward_put(struct broker *b, uint32_t shard, const struct pub_msg *m, struct mb
 }
 
 __attribute__((cold, noinline)) static bool
-forward_wait(struct broker *b, uint32_t shard, uint32_t n_records, uint64_t len, uint64_t ref_len)
+forward_wait(struct broker *b, uint32_t shard, uint64_t len, uint64_t ref_len)
 {
-    struct mbox *mb = b->sh->out[shard];
-
-    mbox_want_room(mb);
-    if (mbox_room(mb, n_records, len, ref_len))
+    broker_want_room(b, shard);
+    if (mbox_room(b->sh->out[shard], 1, len, ref_len))
         return true;
     COUNT(&b->sh->counters, mbox_full, 1);
     return false;
 }
 
-/* Room for n_records of len bytes in the shard's mailbox; asks for it where there is none. */
+/* Room for a record of len bytes in the shard's mailbox; asks for it where there is none. */
 static inline bool
-forward_room(struct broker *b, uint32_t shard, uint32_t n_records, uint64_t len, uint64_t ref_len)
+forward_room(struct broker *b, uint32_t shard, uint64_t len, uint64_t ref_len)
 {
-    return LIKELY(mbox_room(b->sh->out[shard], n_records, len, ref_len)) || forward_wait(b, shard, n_records, len, ref_len);
+    return LIKELY(mbox_room(b->sh->out[shard], 1, len, ref_len)) || forward_wait(b, shard, len, ref_len);
+}
+
+static void
+forward_release(void *arg, struct mbox_buf *buf)
+{
+    bufpool_give(arg, buf, buf->cap);
+}
+
+/* A buffer of len bytes that mailboxes may refer to; NULL without memory. It starts with one reference: ours. */
+static struct mbox_buf *
+forward_buf(struct broker *b, uint32_t len)
+{
+    uint32_t cap;
+    struct mbox_buf *buf = bufpool_take(b->sh->bufs, (uint32_t)sizeof(*buf) + len, &cap);
+    if (buf != NULL)
+        *buf = (struct mbox_buf){.n_refs = 1, .cap = cap, .release = forward_release, .arg = b->sh->bufs};
+    return buf;
+}
+
+/* We need it no longer; NULL is fine. */
+static void
+forward_unref(struct broker *b, struct mbox_buf *buf)
+{
+    if (buf != NULL && --buf->n_refs == 0)
+        forward_release(b->sh->bufs, buf);
 }
 
 /* ---- one message ---- */
@@ -126,56 +134,68 @@ forward_by_ref(const struct broker *b, const struct pub_msg *m)
     return m->tail_len > b->inline_max;
 }
 
-/* What one shard gets of a message that queue groups want: room for it. */
+/* What one shard gets. So many groups that their names do not fit into a record travel with a tail of their own by reference: a
+ * message is always one record, which fits into every mailbox. */
+struct forward_part {
+    uint32_t queues_len;
+    bool names_ref;
+    struct mbox_buf *names; /* names_ref: u32 len, names, tail */
+};
+
+static struct forward_part
+forward_part_of(uint32_t shard, const struct broker_pick *picks, uint32_t n_picks)
+{
+    uint32_t len = forward_queues_len(shard, picks, n_picks);
+
+    return (struct forward_part){.queues_len = len, .names_ref = len > BROKER_QUEUES_LEN_MAX};
+}
+
+static uint32_t
+forward_names_len(const struct pub_msg *m, const struct forward_part *part)
+{
+    return (uint32_t)sizeof(part->queues_len) + part->queues_len + m->tail_len;
+}
+
 static bool
-forward_room_queues(struct broker *b, uint32_t shard, const struct pub_msg *m, bool plain, const struct broker_pick *picks, uint32_t n_picks)
+forward_part_room(struct broker *b, uint32_t shard, const struct pub_msg *m, const struct forward_part *part)
 {
-    struct forward_run run = forward_run_at(shard, picks, n_picks, 0);
-    uint32_t n_records = plain || run.n > 0 ? 1 : 0, len_max = run.len;
-
-    while (run.end < n_picks) {
-        run = forward_run_at(shard, picks, n_picks, run.end);
-        n_records += run.n > 0;
-        len_max = run.len > len_max ? run.len : len_max;
-    }
+    if (UNLIKELY(part->names_ref))
+        return forward_room(b, shard, forward_len(m, 0, true), forward_names_len(m, part));
     bool by_ref = forward_by_ref(b, m);
-    return forward_room(b, shard, n_records, forward_len(m, len_max, by_ref), by_ref ? m->tail_len : 0);
+    return forward_room(b, shard, forward_len(m, part->queues_len, by_ref), by_ref ? m->tail_len : 0);
 }
 
+/* False: no memory. */
+static bool
+forward_part_names(struct broker *b, uint32_t shard, const struct pub_msg *m, const struct broker_pick *picks, uint32_t n_picks,
+                   struct forward_part *part)
+{
+    if (LIKELY(!part->names_ref))
+        return true;
+    part->names = forward_buf(b, forward_names_len(m, part));
+    if (part->names == NULL)
+        return false;
+    uint8_t *to = part->names->bytes;
+    memcpy(to, &part->queues_len, sizeof(part->queues_len));
+    to += sizeof(part->queues_len);
+    forward_put_queues(to, shard, picks, n_picks);
+    memcpy(to + part->queues_len, m->tail, m->tail_len);
+    return true;
+}
+
+/* tail: where m's tail is by reference, NULL where it is not. */
 static void
-forward_put_all(struct broker *b, uint32_t shard, const struct pub_msg *m, struct mbox_buf *buf, bool plain, const struct broker_pick *picks,
-                uint32_t n_picks)
+forward_part_put(struct broker *b, uint32_t shard, const struct pub_msg *m, const struct forward_part *part, struct mbox_buf *tail, bool plain,
+                 const struct broker_pick *picks, uint32_t n_picks)
 {
-    uint32_t first = 0;
+    uint8_t flags = plain ? RECORD_MSG_PLAIN : 0;
 
-    do {
-        struct forward_run run = forward_run_at(shard, picks, n_picks, first);
-        if (!plain && run.n == 0)
-            return;
-        uint8_t *queues = forward_put(b, shard, m, buf, plain, run.n, run.len);
-        forward_put_queues(queues, shard, picks, first, run.end);
-        plain = false; /* the first record says it for all */
-        first = run.end;
-    } while (first < n_picks);
-}
-
-static void
-forward_release(void *arg, struct mbox_buf *buf)
-{
-    bufpool_give(arg, buf, buf->cap);
-}
-
-/* Copy the tail into a buffer that mailboxes may refer to; NULL without memory. It starts with one reference: ours. */
-static struct mbox_buf *
-forward_buf(struct broker *b, const struct pub_msg *m)
-{
-    uint32_t cap;
-    struct mbox_buf *buf = bufpool_take(b->sh->bufs, (uint32_t)sizeof(*buf) + m->tail_len, &cap);
-    if (buf == NULL)
-        return NULL;
-    *buf = (struct mbox_buf){.n_refs = 1, .cap = cap, .release = forward_release, .arg = b->sh->bufs};
-    memcpy(buf->bytes, m->tail, m->tail_len);
-    return buf;
+    if (UNLIKELY(part->names_ref)) {
+        (void)forward_put(b, shard, m, part->names, forward_names_len(m, part), flags | RECORD_MSG_NAMES_REF, 0);
+    } else {
+        uint8_t *queues = forward_put(b, shard, m, tail, m->tail_len, flags, part->queues_len);
+        forward_put_queues(queues, shard, picks, n_picks);
+    }
 }
 
 /* The common case: small, and no queue group. */
@@ -186,11 +206,11 @@ forward_plain(struct broker *b, const struct pub_msg *m, uint64_t shards)
     bool room = true;
 
     for (uint64_t s = shards; s != 0; s &= s - 1)
-        room &= forward_room(b, (uint32_t)__builtin_ctzll(s), 1, len, 0);
+        room &= forward_room(b, (uint32_t)__builtin_ctzll(s), len, 0);
     if (UNLIKELY(!room))
         return ERR_AGAIN;
     for (uint64_t s = shards; s != 0; s &= s - 1)
-        (void)forward_put(b, (uint32_t)__builtin_ctzll(s), m, NULL, true, 0, 0);
+        (void)forward_put(b, (uint32_t)__builtin_ctzll(s), m, NULL, 0, RECORD_MSG_PLAIN, 0);
     return OK;
 }
 
@@ -199,28 +219,34 @@ broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const 
 {
     if (LIKELY(n_picks == 0 && !forward_by_ref(b, m)))
         return forward_plain(b, m, plain);
+    struct forward_part parts[SHARDS_MAX]; /* of the shards in question alone */
+    struct mbox_buf *tail = NULL;
     uint64_t shards = plain;
-    for (uint32_t i = 0; i < n_picks; i++) {
-        if (picks[i].sub == 0)
-            shards |= BIT64(picks[i].shard);
-    }
-    if (shards == 0)
-        return OK;
-    bool room = true;
+    bool room = true, memory = true;
+
+    for (uint32_t i = 0; i < n_picks; i++)
+        shards |= picks[i].sub == 0 ? BIT64(picks[i].shard) : 0;
     for (uint64_t s = shards; s != 0; s &= s - 1) {
-        uint32_t shard = (uint32_t)__builtin_ctzll(s);
-        room &= forward_room_queues(b, shard, m, (plain & BIT64(shard)) != 0, picks, n_picks);
+        uint32_t i = (uint32_t)__builtin_ctzll(s);
+        parts[i] = forward_part_of(i, picks, n_picks);
+        room &= forward_part_room(b, i, m, &parts[i]);
     }
-    if (!room)
-        return ERR_AGAIN;
-    struct mbox_buf *buf = NULL;
-    if (forward_by_ref(b, m) && (buf = forward_buf(b, m)) == NULL)
-        return ERR_AGAIN; /* a pool run dry is back-pressure */
+    if (!room || shards == 0)
+        return shards == 0 ? OK : ERR_AGAIN;
+    for (uint64_t s = shards; memory && s != 0; s &= s - 1)
+        memory = forward_part_names(b, (uint32_t)__builtin_ctzll(s), m, picks, n_picks, &parts[__builtin_ctzll(s)]);
+    if (memory && forward_by_ref(b, m)) {
+        tail = forward_buf(b, m->tail_len);
+        memory = tail != NULL;
+        if (memory)
+            memcpy(tail->bytes, m->tail, m->tail_len);
+    }
     for (uint64_t s = shards; s != 0; s &= s - 1) {
-        uint32_t shard = (uint32_t)__builtin_ctzll(s);
-        forward_put_all(b, shard, m, buf, (plain & BIT64(shard)) != 0, picks, n_picks);
+        uint32_t i = (uint32_t)__builtin_ctzll(s);
+        if (memory)
+            forward_part_put(b, i, m, &parts[i], tail, (plain & BIT64(i)) != 0, picks, n_picks);
+        forward_unref(b, parts[i].names);
     }
-    if (buf != NULL && --buf->n_refs == 0)
-        forward_release(b->sh->bufs, buf);
-    return OK;
+    forward_unref(b, tail);
+    return memory ? OK : ERR_AGAIN; /* a pool run dry is back-pressure */
 }

@@ -5,6 +5,7 @@
 
 #include "core/broker/broker.h"
 #include "core/broker/broker_priv.h"
+#include "core/rt/fault.h"
 #include "core/rt/mutate.h"
 
 uint32_t
@@ -122,21 +123,20 @@ pick_group(struct broker *b, const struct match_group *g, const struct pub_msg *
     return true;
 }
 
-/* One pick for each group of the match that has somebody; how many. */
-__attribute__((noinline)) static uint32_t
-pick_all(struct broker *b, const struct match *mt, const struct pub_msg *m)
+/* One pick for each group of the match that has somebody. False: no memory. */
+__attribute__((noinline)) static bool
+pick_all(struct broker *b, const struct match *mt, const struct pub_msg *m, uint32_t *ret_n)
 {
-    uint32_t n = 0;
-
     if (mt->n_groups > b->cap_picks) {
-        struct broker_pick *picks = realloc(b->picks, mt->n_groups * sizeof(*picks));
-        ASSERT(picks != NULL); /* 24 bytes a queue group of one subject */
+        struct broker_pick *picks = fault_realloc(b->picks, mt->n_groups * sizeof(*picks));
+        if (picks == NULL)
+            return false;
         b->picks = picks;
         b->cap_picks = mt->n_groups;
     }
     for (uint32_t i = 0; i < mt->n_groups; i++)
-        n += pick_group(b, &mt->groups[i], m, &b->picks[n]);
-    return n;
+        *ret_n += pick_group(b, &mt->groups[i], m, &b->picks[*ret_n]);
+    return true;
 }
 
 /* ---- queue messages that came for a member here ---- */
@@ -167,41 +167,73 @@ serve_defer(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uin
     b->n_deferred++;
 }
 
+/* The group of this name; NULL: none. The search begins at *at, and leaves there what to expect next: all shards hear of groups in
+ * much the same order, so that one name after the other is found at once, however many there are. */
+static const struct match_group *
+serve_find(const struct match *mt, uint32_t *at, const uint8_t *queue, uint32_t queue_len)
+{
+    for (uint32_t n = 0; n < mt->n_groups; n++) {
+        const struct match_group *g = &mt->groups[*at < mt->n_groups ? *at : 0];
+        *at = *at + 1 < mt->n_groups ? *at + 1 : 0;
+        if (g->name_len == queue_len && memcmp(g->name, queue, queue_len) == 0)
+            return g;
+    }
+    return NULL;
+}
+
 /* Own member, or a peer's; ERR_AGAIN: a peer's, but its mailbox is full. */
 static enum err
-serve_try(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
+serve_try(struct broker *b, const struct match_group *g, const struct pub_msg *m)
 {
-    uint32_t hint = 0;
+    uint32_t sub;
+
+    while (g != NULL && (sub = broker_pick_member(b, g, m)) != 0) {
+        if (broker_deliver(b, sub, m))
+            return OK;
+    }
+    if (g == NULL || broker_n_remote(g) == 0 || m->hops >= BROKER_HOPS_MAX || MUTANT(b->sh->set, MUTATE_NO_PASS_ON)) {
+        COUNT(&b->sh->counters, queue_dropped, 1); /* nobody is in the group any more, as if it had come to nobody */
+        return OK;
+    }
+    struct broker_pick pick = {.name = g->name, .name_len = g->name_len, .shard = (uint32_t)broker_pick_shard(b, g, UINT64_MAX)};
+    struct pub_msg passed = *m;
+    passed.hops++;
+    enum err e = broker_forward(b, &passed, 0, &pick, 1);
+    if (e == OK)
+        COUNT(&b->sh->counters, queue_passed_on, 1);
+    return e;
+}
+
+void
+broker_serve_queues(struct broker *b, const struct match *mt, const struct pub_msg *m, const uint8_t *names, uint32_t names_len)
+{
+    uint32_t at = 0;
+
+    for (const uint8_t *end = names + names_len; names < end;) {
+        uint16_t len;
+        memcpy(&len, names, sizeof(len));
+        names += sizeof(len);
+        /* What waits goes first: one publisher's messages keep their order. */
+        if (b->deferred != NULL || serve_try(b, serve_find(mt, &at, names, len), m) != OK)
+            serve_defer(b, m, names, len);
+        names += len;
+    }
+}
+
+/* One group, matched anew. */
+static enum err
+serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
+{
+    uint32_t hint = 0, at = 0;
     const struct match *mt = interest_match(b->ix, m->acc, m->subject, m->subject_len, &hint);
 
-    for (uint32_t i = 0; i < mt->n_groups; i++) {
-        const struct match_group *g = &mt->groups[i];
-        if (g->name_len != queue_len || memcmp(g->name, queue, queue_len) != 0)
-            continue;
-        uint32_t sub;
-        while ((sub = broker_pick_member(b, g, m)) != 0) {
-            if (broker_deliver(b, sub, m))
-                return OK;
-        }
-        if (broker_n_remote(g) == 0 || m->hops >= BROKER_HOPS_MAX || MUTANT(b->sh->set, MUTATE_NO_PASS_ON))
-            break;
-        struct broker_pick pick = {.name = g->name, .name_len = g->name_len, .shard = (uint32_t)broker_pick_shard(b, g, UINT64_MAX)};
-        struct pub_msg passed = *m;
-        passed.hops++;
-        enum err e = broker_forward(b, &passed, 0, &pick, 1);
-        if (e == OK)
-            COUNT(&b->sh->counters, queue_passed_on, 1);
-        return e;
-    }
-    COUNT(&b->sh->counters, queue_dropped, 1); /* nobody is in the group any more, as if it had come to nobody */
-    return OK;
+    return serve_try(b, serve_find(mt, &at, queue, queue_len), m);
 }
 
 void
 broker_serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
 {
-    /* What waits goes first: one publisher's messages keep their order. */
-    if (b->deferred != NULL || serve_try(b, m, queue, queue_len) != OK)
+    if (b->deferred != NULL || serve_queue(b, m, queue, queue_len) != OK)
         serve_defer(b, m, queue, queue_len);
 }
 
@@ -210,7 +242,8 @@ broker_on_drained(struct broker *b)
 {
     while (b->deferred != NULL) {
         struct broker_deferred *d = b->deferred;
-        if (serve_try(b, &d->msg, d->bytes + d->msg.subject_len, d->queue_len) != OK)
+        d->msg.from = broker_from(b, d->msg.from_shard, d->msg.from_slot); /* it may have gone meanwhile */
+        if (serve_queue(b, &d->msg, d->bytes + d->msg.subject_len, d->queue_len) != OK)
             return false;
         b->deferred = d->next;
         if (b->deferred == NULL)
@@ -256,9 +289,11 @@ broker_publish(struct broker *b, struct pub_msg *m)
 {
     struct endpoint *ep = m->from;
     const struct match *mt = interest_match(b->ix, m->acc, m->subject, m->subject_len, &ep->hint);
-    uint32_t n_picks = UNLIKELY(mt->n_groups > 0) ? pick_all(b, mt, m) : 0;
+    uint32_t n_picks = 0;
     bool taken = false;
 
+    if (UNLIKELY(mt->n_groups > 0) && !pick_all(b, mt, m, &n_picks))
+        return ERR_AGAIN; /* memory run dry is back-pressure */
     if (mt->shards != 0 || (n_picks > 0 && b->sh->n_shards > 1)) {
         enum err e = broker_forward(b, m, mt->shards, b->picks, n_picks);
         if (e != OK)

@@ -35,19 +35,20 @@ enum record_msg_flag {
     RECORD_MSG_PLAIN = 1, /* for all plain subscriptions */
     RECORD_MSG_HDR = 2,   /* hdr_len bytes of headers lead the payload (HPUB) */
     RECORD_MSG_REF = 4,   /* the tail is elsewhere: a pointer to it stands in its place */
+    RECORD_MSG_NAMES_REF = 8, /* with RECORD_MSG_REF: what it points to is u32 len, queue names[len], tail */
 };
 
-/* subject[subject_len] {u16 len, queue name}[n_queues] and tail[tail_len], or a pointer to it. Every byte of this moves from one
+/* subject[subject_len] {u16 len, queue name}...[queues_len] and tail[tail_len], or a pointer to it. Every byte of this moves from one
  * core's cache to another's, for each message. */
 struct record_msg {
-    struct mbox_rec rec; /* aux: n_queues */
+    struct mbox_rec rec;
     uint32_t acc;
     uint32_t from;     /* endpoint slot at the publishing shard (for RECORD_STALL); 0 = none */
     uint32_t tail_len; /* " [reply ][hdr ]size\r\npayload\r\n" */
     uint32_t payload_off; /* in tail */
     uint32_t hdr_len;
     uint16_t subject_len, reply_len;
-    uint16_t queues_len; /* bytes of all queue entries */
+    uint16_t queues_len; /* bytes of all queue entries; 0 if they are elsewhere */
     uint8_t hops;        /* shards that passed the queue part on */
     uint8_t from_shard;
     uint8_t bytes[];

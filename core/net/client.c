@@ -5,6 +5,7 @@
 
 #include "core/broker/subject.h"
 #include "core/net/net_priv.h"
+#include "core/rt/fault.h"
 
 enum { RTT_FRESH_S = 3600 /* a round trip time older than an hour is measured again */ };
 
@@ -80,10 +81,13 @@ client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
     struct json_why why;
 
     /* A repeated CONNECT starts over: nothing of the old account stays. */
-    if (c->ep.n_subs > 0 && !broker_drop_subs(&n->broker, &c->ep))
+    if (c->ep.n_subs > 0 && !broker_drop_subs(&n->broker, &c->ep)) {
+        if (broker_reap_cut(&n->broker))
+            n->again = true;
         return CLIENT_AGAIN;
+    }
     if (c->opts == NULL) {
-        c->opts = malloc(sizeof(*c->opts));
+        c->opts = fault_malloc(sizeof(*c->opts));
         if (c->opts == NULL)
             return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
         nats_connect_init(c->opts);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/net/net_priv.h"
+#include "core/rt/fault.h"
 
 enum {
     CONN_IN_MIN = 512,
@@ -58,7 +59,7 @@ conn_prepare_info(struct net *n)
 
     s.port = (uint16_t)atomic_load(&n->set->port);
     for (; cap <= 1024 * 1024; cap *= 2) {
-        char *text = realloc(n->info_text, cap);
+        char *text = fault_realloc(n->info_text, cap);
         if (text == NULL)
             return false;
         n->info_text = text;
@@ -68,9 +69,10 @@ conn_prepare_info(struct net *n)
     size_t line_cap = NATS_INFO_CONN_MAX(&n->info, CONN_INFO_STRINGS);
     if (line_cap < NATS_PERM_MAX(2 * (size_t)n->cfg->max_control_line))
         line_cap = NATS_PERM_MAX(2 * (size_t)n->cfg->max_control_line);
-    n->line = malloc(line_cap);
+    if (n->info.text != NULL)
+        n->line = fault_malloc(line_cap);
     n->line_cap = (uint32_t)line_cap;
-    return n->line != NULL && n->info.text != NULL;
+    return n->line != NULL;
 }
 
 void
@@ -97,7 +99,7 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
 static struct conn *
 conn_take(struct net *n)
 {
-    if (n->info.text == NULL && !conn_prepare_info(n))
+    if (n->line == NULL && !conn_prepare_info(n))
         return NULL;
     uint32_t slot = slab_take(&n->conns);
     if (slot == 0)
@@ -164,6 +166,7 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
         net_conn(n, n->all_head)->prev = c->ep.slot;
     n->all_head = c->ep.slot;
     n->n_conns++;
+    n->n_socks++;
     COUNT(&sh->counters, conns_accepted, 1);
     io_sock_init(sh->io, &c->sock, fd, c);
     c->peer = addr_of_peer(&c->sock);
@@ -172,6 +175,8 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
         log_dbg("%s - Client connection created", conn_name(c, name, sizeof(name)));
     }
     conn_send_info(n, c, false);
+    if (c->state != CONN_OPEN)
+        return; /* no memory for as much as that */
     if (refuse) {
         COUNT(&sh->counters, conns_refused, 1);
         conn_close_err(n, c, NATS_ERR_MAX_CONNS, NATS_CLOSED_MAX_CONNS);
@@ -248,6 +253,7 @@ conn_block(struct net *n, struct conn *c)
     io_recv_stop(n->sh->io, &c->sock);
     c->flags |= CONN_BLOCKED;
     conn_list_push(n, &n->blocked, c);
+    n->n_vain = n->again ? 0 : n->n_vain + 1;
 }
 
 static void
@@ -424,6 +430,7 @@ conn_resume(struct net *n, struct conn *c)
         if (ran == RAN_BUDGET) {
             c->flags |= CONN_BLOCKED;
             conn_list_push(n, &n->blocked, c);
+            n->n_vain = 0;
             return false;
         }
     }
@@ -437,9 +444,9 @@ conn_resume(struct net *n, struct conn *c)
 void
 conn_resume_all(struct net *n)
 {
-    uint32_t max = n->blocked.n < NET_BLOCKED_MAX ? n->blocked.n : NET_BLOCKED_MAX;
-
-    for (uint32_t i = 0; i < max; i++) {
+    if (broker_room_made(&n->broker))
+        n->n_vain = 0;
+    for (uint32_t i = 0; n->n_vain < n->blocked.n && i < NET_BLOCKED_MAX; i++) {
         struct conn *c = conn_list_pop(n, &n->blocked);
         c->flags &= (uint16_t)~CONN_BLOCKED;
         if (c->state == CONN_OPEN)
@@ -447,6 +454,9 @@ conn_resume_all(struct net *n)
         if (n->sh->work_left <= 0)
             break;
     }
+    /* Whose turn did not come will not be woken: the wish for room was granted already. */
+    if (n->n_vain < n->blocked.n)
+        n->again = true;
     while (n->stalled.head != 0 && net_conn(n, n->stalled.head)->stall_until_ns <= n->sh->now) {
         struct conn *c = conn_list_pop(n, &n->stalled);
         c->flags &= (uint16_t)~CONN_STALLED;
@@ -538,6 +548,8 @@ conn_close(struct net *n, struct conn *c, enum nats_closed why)
 
     if (c->state == CONN_CLOSING || c->state == CONN_FREE)
         return;
+    if ((c->flags & CONN_BLOCKED) != 0)
+        n->n_vain = 0; /* so that it leaves the list soon */
     if (c->state == CONN_OPEN) {
         c->closed = (uint8_t)why;
         c->ep.flags |= EP_DEAD; /* nothing is delivered to it from here on */
@@ -569,6 +581,7 @@ conn_on_closed(struct net *n, struct conn *c)
     c->in_off = c->in_len; /* not before: conn_close may be called while an operation in it is being handled */
     conn_in_drop(n, c);
     c->flags |= CONN_IO_DONE;
+    n->n_socks--;
 }
 
 static void
@@ -608,6 +621,6 @@ conn_reap_all(struct net *n)
         }
     }
     /* What is left waits for its socket (an event comes), or for more turns, which nothing else may bring. */
-    if (n->closing_head != 0 && !timer_armed(&n->close_timer))
-        timer_arm(&n->sh->timers, &n->close_timer, n->sh->now + NS_PER_MS);
+    if (n->closing_head != 0 && !timer_armed(&n->turn_timer))
+        timer_arm(&n->sh->timers, &n->turn_timer, n->sh->now + NS_PER_MS);
 }

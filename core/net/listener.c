@@ -42,7 +42,8 @@ listener_n_live(struct net *n, uint32_t *ret_least)
     uint64_t total = 0, least_n = UINT64_MAX;
 
     for (uint32_t i = 0; i < n->sh->n_shards; i++) {
-        uint64_t live = n->n_assigned[i] - atomic_load_explicit(&n->sh->set->pub[i].n_closed, memory_order_relaxed);
+        /* n_closed has 32 bits, and wraps: so does the difference, which is small. */
+        uint32_t live = (uint32_t)n->n_assigned[i] - atomic_load_explicit(&n->sh->set->pub[i].n_closed, memory_order_relaxed);
         total += live;
         if (live < least_n) {
             least_n = live;

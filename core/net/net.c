@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "core/net/net_priv.h"
+#include "core/rt/fault.h"
 
 enum {
     NET_CONNS_MAX = 1 << 24,       /* per shard; the real limit is max_connections */
     NET_TRIM_NS = 250000000,       /* how often unused memory is given back */
     NET_FIRST_CID = 5,             /* below are the server's own connections, as in nats-server */
-    NET_STOP_NS = 1000000000,      /* a stopping shard waits so long for its sockets */
+    NET_STOP_NS = 1000000000,      /* a stopping shard waits so long for its sockets ... */
+    NET_CUT_NS = 100000000,        /* ... and so long for those it then closes itself */
 };
 
 /* ---- what the broker tells ---- */
@@ -70,8 +72,13 @@ net_on_trim_timer(struct timer *t, int64_t now_ns)
     struct net *n = CONTAINER_OF(t, struct net, trim_timer);
 
     (void)bufpool_trim(n->sh->bufs, now_ns); /* how much came back shows in the pool's own figures */
+    for (uint32_t i = 0; i < n->sh->n_shards; i++) {
+        if (i != n->sh->id)
+            mbox_reclaim(n->sh->out[i]); /* else the last large payload would stay until the next one */
+    }
     interest_trim(n->broker.ix);
     slab_trim(&n->conns);
+    n->n_vain = 0; /* who waits for memory tries again */
     timer_arm(&n->sh->timers, t, now_ns + NET_TRIM_NS);
 }
 
@@ -81,7 +88,7 @@ static enum err
 net_on_start(struct shard *sh)
 {
     struct net_set *set = sh->set->app_arg;
-    struct net *n = calloc(1, sizeof(*n));
+    struct net *n = fault_calloc(1, sizeof(*n));
     if (n == NULL)
         return ERR_NOMEM;
     n->sh = sh;
@@ -109,7 +116,7 @@ net_on_start(struct shard *sh)
         return e;
     }
     n->stall_timer.fn = net_on_stall_timer;
-    n->close_timer.fn = net_on_stall_timer;
+    n->turn_timer.fn = net_on_stall_timer;
     n->trim_timer.fn = net_on_trim_timer;
     timer_arm(&sh->timers, &n->trim_timer, sh->now + NET_TRIM_NS);
     return OK;
@@ -174,7 +181,8 @@ net_on_flush(struct shard *sh)
         c->ep.flags &= (uint8_t)~EP_DIRTY;
         conn_flush(n, c);
     }
-    if (n->stopping && n->n_conns == 0 && !n->listener_open)
+    /* Connections whose subscriptions were not all taken back are no reason to stay: the peers end, too. */
+    if (n->stopping && n->n_socks == 0 && !n->listener_open)
         sh->done = true;
 }
 
@@ -184,10 +192,13 @@ net_on_handled(struct shard *sh)
 {
     struct net *n = net_of(sh);
 
-    if (n->broker.n_dead > 0)
-        broker_reap(&n->broker);
+    broker_reap(&n->broker);
     if (n->closing_head != 0)
         conn_reap_all(n);
+    if (UNLIKELY(n->again || broker_reap_cut(&n->broker))) {
+        n->again = false;
+        timer_arm(&sh->timers, &n->turn_timer, sh->now - TIMERS_TICK_NS); /* later than that it would wait for the tick */
+    }
 }
 
 static void
@@ -195,7 +206,7 @@ net_on_close_deadline(struct timer *t, int64_t now_ns)
 {
     struct net *n = CONTAINER_OF(t, struct net, stall_timer);
     (void)now_ns;
-    log_wrn("shard %u: %u connections did not close in time", n->sh->id, n->n_conns);
+    log_wrn("shard %u: %u connections did not close in time", n->sh->id, n->n_socks);
     n->sh->done = true;
 }
 
@@ -229,13 +240,53 @@ net_log_totals(struct shard *sh)
             sh->counters.out_bytes, st->n_starved, st->n_rearm, sh->counters.mbox_full, sh->counters.mbox_wakes);
 }
 
+/* An event nobody handles any more: what it carries goes back. */
+static void
+net_drop_event(struct net *n, const struct io_event *ev)
+{
+    struct conn *c = ev->owner;
+
+    if (ev->kind == IO_EV_RECV && ev->buf != IO_BUF_NONE) {
+        io_buf_give(n->sh->io, ev->buf);
+    } else if (ev->kind == IO_EV_ACCEPT && ev->err == OK) {
+        io_fd_drop(n->sh->io, (int)ev->res);
+    } else if (ev->kind == IO_EV_CLOSED && ev->owner == n) {
+        n->listener_open = false;
+    } else if (ev->kind == IO_EV_CLOSED) {
+        c->flags |= CONN_IO_DONE;
+        n->n_socks--;
+    }
+}
+
+/* The backend may still read from and write to what we are about to free: it has to let go first. */
+static void
+net_close_sockets(struct net *n)
+{
+    struct shard *sh = n->sh;
+    int64_t deadline = io_now(sh->io) + NET_CUT_NS;
+
+    listener_stop(n);
+    for (uint32_t slot = n->all_head; slot != 0; slot = net_conn(n, slot)->next) {
+        if ((net_conn(n, slot)->flags & CONN_IO_DONE) == 0)
+            io_close(sh->io, &net_conn(n, slot)->sock);
+    }
+    for (; sh->i_ev < sh->n_evs; sh->i_ev++)
+        net_drop_event(n, &sh->evs[sh->i_ev]);
+    while ((n->n_socks > 0 || n->listener_open) && io_now(sh->io) < deadline) {
+        io_wait(sh->io, deadline);
+        sh->n_evs = io_take(sh->io, sh->evs, IO_TAKE_MAX);
+        for (sh->i_ev = 0; sh->i_ev < sh->n_evs; sh->i_ev++)
+            net_drop_event(n, &sh->evs[sh->i_ev]);
+    }
+}
+
 static void
 net_on_stop(struct shard *sh)
 {
     struct net *n = net_of(sh);
 
     net_log_totals(sh);
-
+    net_close_sockets(n);
     while (n->all_head != 0) {
         struct conn *c = net_conn(n, n->all_head);
         n->all_head = c->next;

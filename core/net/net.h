@@ -120,13 +120,16 @@ struct net {
     struct io_sock listener; /* shard 0 */
     bool listener_open; /* until its IO_EV_CLOSED */
     bool stopping;
+    bool again; /* something is left to do that nothing will wake us for: the next turn comes at once */
     uint32_t all_head;       /* all connections */
     uint32_t n_conns;
+    uint32_t n_socks; /* of them, those whose sockets are not closed yet */
     struct conn_list blocked, stalled;
+    uint32_t n_vain; /* so many at the end of `blocked` tried in vain since a mailbox last made room */
     uint32_t closing_head;       /* connections that wait for their end */
     struct timer stall_timer;
     struct timer trim_timer;
-    struct timer close_timer;    /* keeps turns coming while subscriptions of closed connections are removed */
+    struct timer turn_timer;     /* makes the next turn come: while connections close, and for `again` */
     uint64_t next_cid;           /* shard 0 */
     uint64_t n_assigned[SHARDS_MAX]; /* shard 0: connections given to each shard */
     uint8_t *scratch;            /* a publish that was not written as we would */

@@ -143,6 +143,12 @@ void mbox_seal(struct mbox *m, uint64_t turn, int64_t stamp_ns);
 /* Producer: ask to be woken when the consumer has made room. Ask mbox_room again afterwards: only if it still says no may
  * the producer sleep. */
 void mbox_want_room(struct mbox *m);
+/* Producer: whether that wish still stands. */
+static inline bool
+mbox_wants_room(const struct mbox *m)
+{
+    return atomic_load_explicit(&m->want_room, memory_order_relaxed) != 0;
+}
 /* Consumer, after mbox_done and a sequentially consistent fence: whether the producer waits for room. Takes the wish
  * back: true means "wake it now". */
 bool mbox_room_wanted(struct mbox *m);
