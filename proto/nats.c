@@ -350,6 +350,10 @@ nats_slow_pub(const struct nats_line *l, struct nats_op *op, struct nats_bad *ba
     op->size_text = size->ptr;
     op->size_text_len = (uint8_t)size->len;
     op->tail = a.plain ? op->subject + op->subject_len : NULL;
+    if (hpub && op->hdr_size == 0) { /* to receivers it is a PUB, whose message has no header size in it */
+        op->kind = NATS_PUB;
+        op->tail = a.plain && !reply ? op->size_text - 1 : NULL;
+    }
     enum nats_verdict v = nats_payload(l->buf, l->len, l->line_len, op, bad);
     if (v == NATS_OP)
         op->tail_len = op->tail == NULL ? 0 : (uint32_t)(op->n_bytes - (size_t)(op->tail - l->buf));
@@ -513,7 +517,7 @@ nats_quick_pub(const uint8_t *buf, size_t len, size_t n_sizes, const struct nats
         return false;
     op->hdr_size = 0;
     if (n_sizes == 2) {
-        if (!nats_number(buf + gap + 1, size - gap - 1, &op->hdr_size) || op->hdr_size > op->size)
+        if (!nats_number(buf + gap + 1, size - gap - 1, &op->hdr_size) || op->hdr_size - 1 >= op->size) /* 0 wraps */
             return false;
         op->hdr_text = buf + gap + 1;
         op->hdr_text_len = (uint8_t)(size - gap - 1);

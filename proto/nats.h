@@ -44,7 +44,7 @@ enum nats_verdict {
 
 enum nats_kind {
     NATS_PUB,
-    NATS_HPUB,
+    NATS_HPUB,      /* with hdr_size > 0: an HPUB of no header bytes is told as the NATS_PUB that it is */
     NATS_SUB,
     NATS_UNSUB,
     NATS_CONNECT,
@@ -83,10 +83,10 @@ struct nats_op {
     const uint8_t *reply;     /* NULL: none */
     const uint8_t *payload;   /* `size` bytes: hdr_size bytes of headers, then the rest; CRLF stands behind them */
     const uint8_t *size_text; /* (total) size as the client wrote it: receivers get these digits */
-    const uint8_t *hdr_text;  /* HPUB: header size as the client wrote it */
+    const uint8_t *hdr_text;  /* HPUB: header size as the client wrote it; PUB: not written */
     /* From the SP behind the subject to the CRLF behind the payload, so that "MSG " subject " " sid tail is the message
      * to deliver ("HMSG " for HPUB). NULL where what the client wrote is not what we would write (several separators,
-     * tabs, a bare LF). Its payload starts at payload - tail. */
+     * tabs, a bare LF, a reply before a header size of 0). Its payload starts at payload - tail. */
     const uint8_t *tail;
     /* SUB */
     const uint8_t *queue;     /* NULL: none */
@@ -98,7 +98,7 @@ struct nats_op {
     uint32_t subject_len;
     uint32_t reply_len;       /* 0 without reply */
     uint32_t size;            /* PUB, HPUB: bytes of the payload, headers included */
-    uint32_t hdr_size;        /* HPUB: bytes of headers, <= size; 0: none. PUB: 0 */
+    uint32_t hdr_size;        /* HPUB: bytes of headers, 1 to size. PUB: 0 */
     uint32_t tail_len;        /* 0 without tail */
     uint32_t queue_len;
     uint32_t sid_len;

@@ -178,6 +178,7 @@ check_pub(const struct check *c)
     CHECK(memcmp(c->buf + a->n_bytes - 2, "\r\n", 2) == 0, c);
     CHECK(a->hdr_size <= a->size && a->subject.len > 0 && a->size_text.len > 0, c);
     CHECK(a->size_text.len <= NATS_DIGITS_MAX && a->hdr_text.len <= NATS_DIGITS_MAX, c);
+    CHECK((a->hdr_size > 0) == (a->kind == NATS_HPUB), c);
     if (a->tail.off == SIZE_MAX)
         return;
     char   head[8192];
