@@ -79,8 +79,10 @@ client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
     char name[CONN_NAME_MAX];
     struct json_why why;
 
-    /* A repeated CONNECT starts over: nothing of the old account stays. */
-    if (c->ep.n_subs > 0 && !broker_drop_subs(&n->broker, &c->ep))
+    /* A repeated CONNECT starts over: nothing of the old account stays. The first one finds the subscriptions made before it,
+     * and keeps them. */
+    bool first = (c->flags & CONN_CONNECTED) == 0;
+    if (!first && c->ep.n_subs > 0 && !broker_drop_subs(&n->broker, &c->ep))
         return CLIENT_AGAIN;
     if (c->opts == NULL) {
         c->opts = malloc(sizeof(*c->opts));
@@ -93,7 +95,6 @@ client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
         log_err("%s - error parsing CONNECT: %s", conn_name(c, name, sizeof(name)), why.what);
         return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
     }
-    bool first = (c->flags & CONN_CONNECTED) == 0;
     client_apply_connect(n, c);
     nats_connect_wipe_secrets(c->opts);
     if (c->opts->account.len > 0 || c->opts->new_account) {
@@ -348,18 +349,17 @@ client_ping_timer(struct timer *t, int64_t now_ns)
     timer_arm(&n->sh->timers, t, now_ns + cfg->ping_interval_ns);
 }
 
-/* A client's INFO is read and ignored; one that is no JSON object ends the connection. */
+/* A client's INFO is read and ignored; one that could not be a server's ends the connection. */
 static enum client_result
 client_on_info(struct net *n, struct conn *c, const struct nats_op *op)
 {
-    struct json *doc;
+    char name[CONN_NAME_MAX];
     struct json_why why;
 
-    if (json_parse(op->args, op->args_len, JSON_SIZE_MAX, &doc, &why) != OK)
-        return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
-    enum json_type type = json_type(json_root(doc));
-    json_free(doc);
-    return type == JSON_OBJECT || type == JSON_NULL ? CLIENT_NEXT : client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
+    if (nats_info_check(op->args, op->args_len, &why) == OK)
+        return CLIENT_NEXT;
+    log_err("%s - error parsing INFO: %s", conn_name(c, name, sizeof(name)), why.what);
+    return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
 }
 
 /* ---- all of them ---- */
