@@ -28,6 +28,7 @@ BARE_CR = re.compile(rb"\r(?!\n)")
 LF_FIRST = re.compile(rb"(?i)(?:PUB|SUB|-ERR)[ \t]+(?:\r*\n)|(?:CONNECT|INFO)[ \t]*\n")
 AFTER_ERR = re.compile(rb"(?i)-ERR[ \t]")
 INVALID_PUBLISH = ("-ERR", b"Invalid Publish Subject")
+LONG_GAP = re.compile(rb"(?i)(?:PUB|SUB|CONNECT|INFO|-ERR)[ \t]{4097}")
 LONG_JUNK = re.compile(rb"(?i)(?:PING|PONG|\+OK)[^\n]{4096}")
 
 DIFFERENCES = {
@@ -44,6 +45,13 @@ DIFFERENCES = {
         theirs="Ignores any number of them.",
         reason="Whatever a peer can make a server wait for has a limit.",
         explains=lambda data: LONG_JUNK.search(data) is not None,
+    ),
+    "separators": Difference(
+        sheet="01, section 2, row `control line limit`; 05, section 9 (bytes held without a parsable line)",
+        ours="Spaces and tabs between a verb and its first argument have a limit of their own: max_control_line, at most 4096. More of them is `-ERR 'maximum control line exceeded'` and close.",
+        theirs="Skips any number of them.",
+        reason="Whatever a peer can make a server wait for has a limit.",
+        explains=lambda data: LONG_GAP.search(data) is not None,
     ),
     "hmsg": Difference(
         sheet="01, section 2 (*) Verbs valid only on server links",

@@ -31,7 +31,7 @@ for n in (MCL - 1, MCL):
     case(f"CONNECT with {n} argument bytes", b"CONNECT " + padded(b'{"verbose":false,"name":"', b'"}', n) + b"\r\n", "sync")
     case(f"INFO with {n} argument bytes", QUIET + b"INFO " + padded(b'{"server_name":"', b'"}', n) + b"\r\n", "sync")
     case(f"-ERR with {n} argument bytes", QUIET, "sync", b"-ERR " + padded(b"'", b"'", n) + b"\r\n", "closes")
-    case(f"SUB with {n} bytes of spaces before its arguments", QUIET + b"SUB " + b" " * n + b"~.a 1\r\n" + pub(b"~.a", b"x"), "sync")
+    case(f"SUB with {n} bytes of spaces before its arguments", QUIET + b"SUB" + b" " * n + b"~.a 1\r\n" + pub(b"~.a", b"x"), "sync")
 for n in (MCL + 1, MCL + 2, 2 * MCL, 20000):
     for tail in (b"\r\n", b"\n", b""):
         say = f"{n} argument bytes and {tail!r}"
@@ -43,6 +43,10 @@ for n in (MCL + 1, MCL + 2, 2 * MCL, 20000):
         case(f"INFO with {say}", QUIET, "sync", b"INFO " + padded(b'{"server_name":"', b'"}', n) + tail, "closes")
         case(f"-ERR with {say}", QUIET, "sync", b"-ERR " + padded(b"'", b"'", n) + tail, "closes")
         case(f"SUB with {n} bytes, spaces at the end, and {tail!r}", QUIET, "sync", b"SUB ~.a 1" + b" " * (n - 11) + tail, "closes")
+for n in (MCL + 1, 50000):
+    for verb in (b"SUB", b"PUB", b"CONNECT"):
+        case(f"{verb!r} with {n} bytes of spaces before its arguments", QUIET, "sync", verb + b" " * n + b"~.a 1\r\n", "eof", differs="separators", expect={"a": ([("PONG",)] + OVER, None)})
+        case(f"{verb!r} with {n} bytes of spaces and nothing else", QUIET, "sync", verb + b"\t" * n, "eof", differs="separators", expect={"a": ([("PONG",)] + OVER, None)})
 case("no -ERR before its time: a verbose client over the limit", VERBOSE, "sync", b"SUB " + b"x" * 5000, "closes")
 
 for verb in (b"PING", b"PONG", b"+OK"):
