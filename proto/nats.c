@@ -113,14 +113,23 @@ nats_number(const uint8_t *p, size_t n, uint32_t *ret)
     return true;
 }
 
+/* A payload that does not end where its size says. */
+static enum nats_verdict
+nats_bad_payload(const uint8_t *buf, size_t off, unsigned state, struct nats_bad *bad)
+{
+    (void)nats_bad_op(buf, off, off, state, bad);
+    bad->payload = true;
+    return NATS_BAD;
+}
+
 /* The payload's end is not there, or is not CRLF. */
 __attribute__((noinline)) static enum nats_verdict
 nats_payload_rest(const uint8_t *buf, size_t len, size_t end, struct nats_op *op, struct nats_bad *bad)
 {
     if (len > end && buf[end] != '\r')
-        return nats_bad_op(buf, end, end, NATS_STATE_PAYLOAD_CR, bad);
+        return nats_bad_payload(buf, end, NATS_STATE_PAYLOAD_CR, bad);
     if (len > end + 1)
-        return nats_bad_op(buf, end + 1, end + 1, NATS_STATE_PAYLOAD_LF, bad);
+        return nats_bad_payload(buf, end + 1, NATS_STATE_PAYLOAD_LF, bad);
     op->n_seen = 0;
     op->exact = true;
     return NATS_MORE;

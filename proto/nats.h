@@ -37,7 +37,7 @@
 #include "proto/nats_text.h"
 
 enum nats_verdict {
-    NATS_MORE, /* no whole operation yet: ret_op->n_bytes, n_seen and exact are set         */
+    NATS_MORE, /* no whole operation yet: ret_op->n_bytes, n_seen and exact are set; if exact, kind and subject, too */
     NATS_OP,   /* *ret_op is one operation                                                  */
     NATS_BAD,  /* the peer broke the protocol: *ret_bad                                     */
 };
@@ -122,6 +122,7 @@ struct nats_bad {
     uint8_t        log;       /* enum nats_log */
     uint8_t        state;     /* NATS_LOG_PARSER: the number that its text shows */
     bool           secret;    /* quote is part of a CONNECT line: the text will not show it */
+    bool           payload;   /* only the end of a payload was wrong: kind and subject of *ret_op are set */
 };
 
 /* Parse the operation at the start of buf. len may be 0 (NATS_MORE). See above.

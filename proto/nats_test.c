@@ -313,6 +313,30 @@ a_payload_ends_in_crlf(void **state)
 #undef ROW
 }
 
+/* While a payload is to come, and where it ends wrongly, the subject is known: a pedantic client hears about it. */
+static void
+the_subject_is_known_before_the_payload(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"PUB a..b 5\r\n", "PUB a..b r 5\r\n", "pub\ta..b 5\n", "HPUB a..b 2 5\r\n", "HPUB a..b r 0 5\r\n"};
+    struct nats_op           op;
+    struct nats_bad          bad;
+    char                     text[64];
+
+    for (size_t i = 0; i < N_ELEMS(lines); i++) {
+        (void)snprintf(text, sizeof(text), "%shel", lines[i]);
+        assert_int_equal(parse(text, &test_limits, &op, &bad), NATS_MORE);
+        assert_true(op.exact);
+        assert_view(op.subject, op.subject_len, "a..b");
+        (void)snprintf(text, sizeof(text), "%shelloworld", lines[i]);
+        assert_int_equal(parse(text, &test_limits, &op, &bad), NATS_BAD);
+        assert_true(bad.payload);
+        assert_view(op.subject, op.subject_len, "a..b");
+    }
+    assert_int_equal(parse("PUB a..b x\r\nhello", &test_limits, &op, &bad), NATS_BAD);
+    assert_false(bad.payload);
+}
+
 /* Wrong arguments close without a word, when the line is complete and before any payload. */
 static void
 wrong_arguments_close_silently(void **state)
@@ -835,6 +859,7 @@ main(void)
         cmocka_unit_test(unknown_verbs_end_at_their_first_wrong_byte),
         cmocka_unit_test(tob_nats_5_a_bare_cr_is_an_error_for_every_split),
         cmocka_unit_test(a_payload_ends_in_crlf),
+        cmocka_unit_test(the_subject_is_known_before_the_payload),
         cmocka_unit_test(wrong_arguments_close_silently),
         cmocka_unit_test(a1_sizes_are_up_to_nine_digits_and_judged_at_the_line_end),
         cmocka_unit_test(hpub_without_headers_closes_silently),

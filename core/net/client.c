@@ -185,6 +185,16 @@ client_make_tail(struct net *n, const struct nats_op *op, struct pub_msg *m)
     return true;
 }
 
+void
+client_on_begun(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    if ((c->flags & CONN_SUBJECT_SEEN) != 0)
+        return;
+    c->flags |= CONN_SUBJECT_SEEN;
+    if (!subject_valid_publish(op->subject, op->subject_len))
+        (void)client_write_err(n, c, NATS_ERR_INVALID_PUB_SUBJECT); /* without memory it closes c itself */
+}
+
 /* What a publish may have to do before it is published. False: *ret_r is the whole answer. */
 __attribute__((noinline)) static bool
 client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struct pub_msg *m, enum client_result *ret_r)
@@ -196,9 +206,10 @@ client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struc
     /* Told once, even if the publish itself has to wait for room. */
     if ((c->flags & CONN_OP_BEGUN) != 0)
         return true;
-    if ((c->flags & CONN_PEDANTIC) != 0 && !subject_valid_publish(op->subject, op->subject_len))
-        (void)client_write_err(n, c, NATS_ERR_INVALID_PUB_SUBJECT); /* without memory it closes c itself */
+    if ((c->flags & CONN_PEDANTIC) != 0)
+        client_on_begun(n, c, op);
     if (!client_may_publish(n, c, op)) {
+        c->flags &= (uint16_t)~CONN_SUBJECT_SEEN;
         *ret_r = CLIENT_NEXT;
         return false;
     }
@@ -234,7 +245,7 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
         return r;
     if (UNLIKELY(broker_publish(&n->broker, &m) != OK))
         return CLIENT_AGAIN;
-    c->flags &= (uint16_t)~CONN_OP_BEGUN;
+    c->flags &= (uint16_t) ~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
     return CLIENT_NEXT;
 }
 
@@ -406,10 +417,12 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
 }
 
 void
-client_on_bad(struct net *n, struct conn *c, const struct nats_bad *bad)
+client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad)
 {
     char name[CONN_NAME_MAX];
 
+    if (bad->payload && (c->flags & CONN_PEDANTIC) != 0)
+        client_on_begun(n, c, op);
     COUNT(&n->sh->counters, protocol_errors, 1);
     (void)nats_bad_text(bad, n->line, n->line_cap); /* cut is fine in a log */
     log_err("%s - %s", conn_name(c, name, sizeof(name)), n->line);

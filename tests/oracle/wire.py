@@ -138,7 +138,7 @@ class Drained:
             if kind == 2 and size >= 4 + self.RECEIVED_AT + 8:
                 return struct.unpack_from("=Q", answer, at + 4 + self.RECEIVED_AT)[0]
             at += max(4, (size + 3) & ~3)
-        raise OSError("sock_diag tells no tcp_info")
+        return 1 << 62  # what is left of a closed connection has none: nothing will be read from it
 
     def wait(self, wire):
         deadline = deadline_after()
