@@ -381,6 +381,8 @@ client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
 {
     char name[CONN_NAME_MAX], text[256];
 
+    if (op->kind == NATS_SUB || op->kind == NATS_UNSUB || op->kind == NATS_PING)
+        c->last_in_ns = n->sh->now; /* a sign of life, as a publish is; CONNECT, INFO and +OK are none */
     switch ((enum nats_kind)op->kind) {
     case NATS_SUB: return client_on_sub(n, c, op);
     case NATS_UNSUB: return client_on_unsub(n, c, op);
@@ -406,12 +408,12 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
 
     if (UNLIKELY(log_trace_on))
         trace_in(c, op);
-    if (op->kind != NATS_PONG)
+    if (LIKELY(op->kind == NATS_PUB || op->kind == NATS_HPUB)) {
         c->last_in_ns = n->sh->now;
-    if (LIKELY(op->kind == NATS_PUB || op->kind == NATS_HPUB))
         r = client_on_pub(n, c, op);
-    else
+    } else {
         r = client_on_other(n, c, op);
+    }
     /* It may have become its own slow consumer. */
     return UNLIKELY(c->state != CONN_OPEN) ? CLIENT_CLOSE : r;
 }
