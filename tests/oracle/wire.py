@@ -15,6 +15,9 @@ from support import deadline_after
 from .frames import Frames
 
 
+NAG_S = 0.01  # between two sends of nag, well below the PING interval of the profile `impatient`
+
+
 class Hang(AssertionError):
     """The server neither answered nor closed while a deadline passed."""
 
@@ -79,6 +82,16 @@ class Wire:
         deadline = deadline_after(timeout) if timeout else deadline_after()
         while not self.eof:
             self._wait(deadline, "the server does not close")
+
+    def nag(self, data):
+        """Send data until the server closes."""
+        deadline = deadline_after()
+        while not self.eof:
+            self.send(data)
+            if select.select([self.sock], [], [], NAG_S)[0]:
+                self._recv()
+            elif time.monotonic() > deadline:
+                raise Hang("the server does not close")
 
     def half_close(self):
         if not self.eof and not self.shut:

@@ -106,7 +106,14 @@ for subject in (b"~", b"~.a", b"~.a.b", b"~.a.b.c", b"~.*.*", b"~.*.*.*", b"~.a.
     tight(f"SUB to {subject!r}", VERBOSE + sub(subject, b"1") + sub(subject, b"2", b"q") + b"PING\r\n", "sync")
 tight("PUB with many tokens", QUIET + sub(b"~.>", b"1") + pub(b"~.a.b.c.d.e", b"x"), "sync")
 
+# max_connections 3, of which the driver's own is one
+SCENARIOS.append(Scenario("limits: few: one connection too many", [("open", "a"), ("send", "a", QUIET), ("sync", "a"), ("open", "b"), ("send", "b", QUIET), ("sync", "b"), ("open", "c"), ("closes", "c"), ("open", "d"), ("closes", "d"),
+                          ("sync", "a"), ("sync", "b")], profile="few", chunkings=("whole",)))
+
 # ping_interval 100 ms, ping_max 2
+case("impatient: a client that begins to answer PING", QUIET, "sync", b"PON", "closes", profile="impatient", chunkings=("whole",))
+for line in (b"+OK\r\n", b"INFO {}\r\n"):  # no sign of life, unlike PUB, SUB and PING
+    SCENARIOS.append(Scenario(f"limits: impatient: a client that only says {line!r}", [("open", "a"), ("send", "a", QUIET), ("sync", "a"), ("nags", "a", line)], profile="impatient", chunkings=("whole",)))
 case("impatient: a client that never answers PING", QUIET, "sync", "closes", profile="impatient", pings=True, chunkings=("whole",))
 case("impatient: a client that never says anything", "closes", profile="impatient", pings=True, chunkings=("whole",))
 case("impatient: a verbose client that never answers PING", VERBOSE + sub(b"~.a", b"1"), "closes", profile="impatient", pings=True, chunkings=("whole",))
