@@ -119,7 +119,11 @@ promises nothing about it:
 - Which member of a queue group gets a message. That exactly one gets it is compared.
 - The order in which one message is given to several subscriptions of one connection; which of several
   subscriptions that match the reply gets the 503 of "no responders".
-- PINGs of the server's timer.
+- PINGs of the server's timer, where their number depends on how long a conversation took.
+- With several cores: what an exhausted `UNSUB sid max` does to a *third* connection. The subscriber, and everybody after the
+  subscriber's next PONG, see the subscription gone at once, as with nats-server. A publisher on another core may take it for
+  there a moment longer (no 503 for its request then), and of a burst to a queue group whose members all reach their
+  maximum other messages may be the ones that nobody gets; their number is the same.
 - What a client still receives when it leaves with a reset.
 
 Not compared yet, because Midge does not have it yet: `$SYS.` services that nats-server offers to the default
