@@ -334,7 +334,8 @@ conn_run_in(struct net *n, struct conn *c)
 {
     uint32_t used;
 
-    if (c->in_len - c->in_off < c->in_need) /* known to be incomplete */
+    /* Known to be incomplete; but the first byte behind a payload may be wrong already. */
+    if (c->in_len - c->in_off + (c->in_exact ? 1 : 0) < c->in_need)
         return RAN_ALL;
     enum conn_ran ran = conn_run(n, c, c->in + c->in_off, c->in_len - c->in_off, &used);
     if (ran == RAN_CLOSED)

@@ -132,6 +132,8 @@ for end in (b"\n", b"\r", b"\rx", b"x\n", b"xx", b" \r\n", b"\n\r", b"\0\0", b"\
 case("a payload that is longer than its size", ECHO, "sync", b"PUB ~.a 2\r\nhello\r\nPING\r\n", "closes")
 case("a payload that is shorter than its size", ECHO, "sync", b"PUB ~.a 9\r\nhello\r\nPING\r\n", "closes")
 case("a payload that never comes", ECHO, "sync", b"PUB ~.a 9\r\nhel", "eof")
+case("a payload that is one byte shorter than its size, and nothing else", ECHO, "sync", b"PUB ~.a 6\r\nhello\r\n", "closes")
+case("a payload that is one byte longer than its size, and nothing else", ECHO, "sync", b"PUB ~.a 4\r\nhello", "closes")
 case("a payload whose line end never comes", ECHO, "sync", b"PUB ~.a 3\r\nhel", "eof")
 case("a payload whose LF never comes", ECHO, "sync", b"PUB ~.a 3\r\nhel\r", "eof")
 case("a verb that never ends", ECHO, "sync", b"PU", "eof")
