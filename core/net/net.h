@@ -125,7 +125,8 @@ struct net {
     struct conn_list blocked, stalled;
     uint32_t closing_head;       /* connections that wait for their end */
     struct timer stall_timer;
-    struct timer trim_timer;
+    struct timer trim_timer;     /* slabs and the interest index */
+    struct timer bufs_timer;     /* the buffer pool */
     struct timer close_timer;    /* keeps turns coming while subscriptions of closed connections are removed */
     uint64_t next_cid;           /* shard 0 */
     uint64_t n_assigned[SHARDS_MAX]; /* shard 0: connections given to each shard */
