@@ -92,6 +92,36 @@ class Flood(threading.Thread):
         return self
 
 
+class Answering(threading.Thread):
+    """A connected client that does nothing but answer PINGs, from a thread: n_pings of them so far."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.c = server.raw(auto_pong=False).connect()
+        self.c.sock.setblocking(True)
+        self.n_pings = 0
+        self.end = b""  # what came besides PINGs, once the connection has ended
+        self.start()
+
+    def run(self):
+        try:
+            while data := self.c.sock.recv(4096):
+                self.end += data
+                while b"PING\r\n" in self.end:
+                    self.end = self.end.replace(b"PING\r\n", b"", 1)
+                    self.c.sock.sendall(b"PONG\r\n")
+                    self.n_pings += 1
+        except OSError:
+            pass
+
+    def close(self):
+        """It is still connected, and heard nothing but PINGs."""
+        assert self.is_alive() and self.end == b"", self.end
+        self.c.sock.shutdown(socket.SHUT_RDWR)
+        self.join(patience())
+        self.c.close()
+
+
 def until(condition, what, seconds=20.0):
     """Wait until condition() is true; its value. (It looks again after a moment: there is nothing to be woken by.)"""
     deadline = deadline_after(seconds)
