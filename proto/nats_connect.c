@@ -220,7 +220,7 @@ nats_connect_show(struct out *o, const struct json_node *v, bool *first)
     if (!nats_connect_shown[f])
         out_str(o, "\"[REDACTED]\"");
     else if (v->type == JSON_STRING)
-        json_write_str(o, v->text.ptr, v->text.len);
+        json_write_str_ascii(o, v->text.ptr, v->text.len);
     else if (v->type == JSON_NUMBER)
         out_bytes(o, v->text.ptr, v->text.len);
     else

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,8 @@ BROKEN = re.compile(
     r"|ASSERT(?:ION)?\b.*fail|panic: |fatal error: ",
     re.IGNORECASE,
 )
+
+_sanitized = {}  # binary -> whether a sanitizer is built in
 
 LOG_LINES_MAX = 400_000  # older lines are forgotten: a flood of trace lines must not eat the test's memory
 
@@ -239,6 +242,14 @@ class Server:
         self.check_log()
 
     # --- what it uses (Linux /proc) -------------------------------------------------------------------------
+
+    @property
+    def sanitized(self):
+        """A sanitizer is built in: its memory and speed say nothing about the server's."""
+        if self.binary not in _sanitized:
+            with open(shutil.which(self.binary) or self.binary, "rb") as f:
+                _sanitized[self.binary] = re.search(rb"__[atm]san_init", f.read()) is not None
+        return _sanitized[self.binary]
 
     @property
     def pid(self):
