@@ -1,5 +1,7 @@
 #include "proto/json_write.h"
 
+#include <stdbool.h>
+
 #include "proto/utf8.h"
 
 /* The letter behind the backslash of the short escapes; 0: none. */
@@ -18,8 +20,20 @@ json_write_short(uint32_t rune)
     }
 }
 
-void
-json_write_str(struct out *o, const char *p, size_t n)
+/* A character as \uXXXX; two of them for one beyond U+FFFF. */
+static void
+json_write_escape(struct out *o, uint32_t rune)
+{
+    if (rune > 0xffff) {
+        json_write_escape(o, 0xd800 + ((rune - 0x10000) >> 10));
+        rune = 0xdc00 + ((rune - 0x10000) & 0x3ff);
+    }
+    out_str(o, "\\u");
+    out_hex(o, rune, 4);
+}
+
+static void
+json_write(struct out *o, const char *p, size_t n, bool ascii)
 {
     const uint8_t *b = (const uint8_t *)p;
 
@@ -32,12 +46,23 @@ json_write_str(struct out *o, const char *p, size_t n)
             out_byte(o, '\\');
             out_byte(o, esc);
         } else if (rune < 0x20 || rune == '<' || rune == '>' || rune == '&' || rune == 0x2028 || rune == 0x2029 ||
-                   (rune == UTF8_BAD && len == 1)) {
-            out_str(o, "\\u");
-            out_hex(o, rune, 4);
+                   (rune == UTF8_BAD && len == 1) || (ascii && rune >= 0x7f)) {
+            json_write_escape(o, rune);
         } else {
             out_bytes(o, b + i, len);
         }
     }
     out_byte(o, '"');
+}
+
+void
+json_write_str(struct out *o, const char *p, size_t n)
+{
+    json_write(o, p, n, false);
+}
+
+void
+json_write_str_ascii(struct out *o, const char *p, size_t n)
+{
+    json_write(o, p, n, true);
 }

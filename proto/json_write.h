@@ -14,5 +14,7 @@
 
 /* The n bytes at p as a JSON string, quotes included. */
 void json_write_str(struct out *o, const char *p, size_t n);
+/* The same in printable ASCII alone, for a log: whatever else is in it steers no terminal. As JSON it says the same. */
+void json_write_str_ascii(struct out *o, const char *p, size_t n);
 
 #endif

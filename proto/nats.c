@@ -113,14 +113,23 @@ nats_number(const uint8_t *p, size_t n, uint32_t *ret)
     return true;
 }
 
+/* A payload that does not end where its size says. */
+static enum nats_verdict
+nats_bad_payload(const uint8_t *buf, size_t off, unsigned state, struct nats_bad *bad)
+{
+    (void)nats_bad_op(buf, off, off, state, bad);
+    bad->payload = true;
+    return NATS_BAD;
+}
+
 /* The payload's end is not there, or is not CRLF. */
 __attribute__((noinline)) static enum nats_verdict
 nats_payload_rest(const uint8_t *buf, size_t len, size_t end, struct nats_op *op, struct nats_bad *bad)
 {
     if (len > end && buf[end] != '\r')
-        return nats_bad_op(buf, end, end, NATS_STATE_PAYLOAD_CR, bad);
+        return nats_bad_payload(buf, end, NATS_STATE_PAYLOAD_CR, bad);
     if (len > end + 1)
-        return nats_bad_op(buf, end + 1, end + 1, NATS_STATE_PAYLOAD_LF, bad);
+        return nats_bad_payload(buf, end + 1, NATS_STATE_PAYLOAD_LF, bad);
     op->n_seen = 0;
     op->exact = true;
     return NATS_MORE;
@@ -350,6 +359,10 @@ nats_slow_pub(const struct nats_line *l, struct nats_op *op, struct nats_bad *ba
     op->size_text = size->ptr;
     op->size_text_len = (uint8_t)size->len;
     op->tail = a.plain ? op->subject + op->subject_len : NULL;
+    if (hpub && op->hdr_size == 0) { /* to receivers it is a PUB, whose message has no header size in it */
+        op->kind = NATS_PUB;
+        op->tail = a.plain && !reply ? op->size_text - 1 : NULL;
+    }
     enum nats_verdict v = nats_payload(l->buf, l->len, l->line_len, op, bad);
     if (v == NATS_OP)
         op->tail_len = op->tail == NULL ? 0 : (uint32_t)(op->n_bytes - (size_t)(op->tail - l->buf));
@@ -513,7 +526,7 @@ nats_quick_pub(const uint8_t *buf, size_t len, size_t n_sizes, const struct nats
         return false;
     op->hdr_size = 0;
     if (n_sizes == 2) {
-        if (!nats_number(buf + gap + 1, size - gap - 1, &op->hdr_size) || op->hdr_size > op->size)
+        if (!nats_number(buf + gap + 1, size - gap - 1, &op->hdr_size) || op->hdr_size - 1 >= op->size) /* 0 wraps */
             return false;
         op->hdr_text = buf + gap + 1;
         op->hdr_text_len = (uint8_t)(size - gap - 1);

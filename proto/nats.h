@@ -37,14 +37,14 @@
 #include "proto/nats_text.h"
 
 enum nats_verdict {
-    NATS_MORE, /* no whole operation yet: ret_op->n_bytes, n_seen and exact are set         */
+    NATS_MORE, /* no whole operation yet: ret_op->n_bytes, n_seen and exact are set; if exact, kind and subject, too */
     NATS_OP,   /* *ret_op is one operation                                                  */
     NATS_BAD,  /* the peer broke the protocol: *ret_bad                                     */
 };
 
 enum nats_kind {
     NATS_PUB,
-    NATS_HPUB,
+    NATS_HPUB,      /* with hdr_size > 0: an HPUB of no header bytes is told as the NATS_PUB that it is */
     NATS_SUB,
     NATS_UNSUB,
     NATS_CONNECT,
@@ -83,10 +83,10 @@ struct nats_op {
     const uint8_t *reply;     /* NULL: none */
     const uint8_t *payload;   /* `size` bytes: hdr_size bytes of headers, then the rest; CRLF stands behind them */
     const uint8_t *size_text; /* (total) size as the client wrote it: receivers get these digits */
-    const uint8_t *hdr_text;  /* HPUB: header size as the client wrote it */
+    const uint8_t *hdr_text;  /* HPUB: header size as the client wrote it; PUB: not written */
     /* From the SP behind the subject to the CRLF behind the payload, so that "MSG " subject " " sid tail is the message
      * to deliver ("HMSG " for HPUB). NULL where what the client wrote is not what we would write (several separators,
-     * tabs, a bare LF). Its payload starts at payload - tail. */
+     * tabs, a bare LF, a reply before a header size of 0). Its payload starts at payload - tail. */
     const uint8_t *tail;
     /* SUB */
     const uint8_t *queue;     /* NULL: none */
@@ -98,7 +98,7 @@ struct nats_op {
     uint32_t subject_len;
     uint32_t reply_len;       /* 0 without reply */
     uint32_t size;            /* PUB, HPUB: bytes of the payload, headers included */
-    uint32_t hdr_size;        /* HPUB: bytes of headers, <= size; 0: none. PUB: 0 */
+    uint32_t hdr_size;        /* HPUB: bytes of headers, 1 to size. PUB: 0 */
     uint32_t tail_len;        /* 0 without tail */
     uint32_t queue_len;
     uint32_t sid_len;
@@ -122,6 +122,7 @@ struct nats_bad {
     uint8_t        log;       /* enum nats_log */
     uint8_t        state;     /* NATS_LOG_PARSER: the number that its text shows */
     bool           secret;    /* quote is part of a CONNECT line: the text will not show it */
+    bool           payload;   /* only the end of a payload was wrong: kind and subject of *ret_op are set */
 };
 
 /* Parse the operation at the start of buf. len may be 0 (NATS_MORE). See above.

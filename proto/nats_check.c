@@ -22,7 +22,7 @@ struct check_view {
 struct check_answer {
     uint64_t          verdict, kind, size, hdr_size, max, n_bytes, n_seen, exact;
     struct check_view subject, reply, payload, size_text, hdr_text, tail, queue, sid, args;
-    uint64_t          err, closed, log, state, off, secret;
+    uint64_t          err, closed, log, state, off, secret, payload_bad;
     int64_t           bad_size, bad_size_max;
     struct check_view quote;
 };
@@ -99,6 +99,15 @@ check_take_op(struct check *c, const struct nats_op *op)
     }
 }
 
+/* What is known of a publish while its payload is not. */
+static void
+check_take_begun(struct check *c, const struct nats_op *op)
+{
+    CHECK((op->kind == NATS_PUB || op->kind == NATS_HPUB) && op->subject_len > 0, c);
+    c->a.kind = op->kind;
+    c->a.subject = check_view(c, op->subject, op->subject_len);
+}
+
 static void
 check_take(struct check *c, enum nats_verdict v, const struct nats_op *op, const struct nats_bad *bad)
 {
@@ -112,6 +121,8 @@ check_take(struct check *c, enum nats_verdict v, const struct nats_op *op, const
         a->n_bytes = op->n_bytes;
         a->n_seen = op->n_seen;
         a->exact = op->exact;
+        if (op->exact)
+            check_take_begun(c, op);
     }
     if (v == NATS_BAD) {
         a->err = bad->err;
@@ -120,6 +131,9 @@ check_take(struct check *c, enum nats_verdict v, const struct nats_op *op, const
         a->state = bad->state;
         a->off = bad->off;
         a->secret = bad->secret;
+        a->payload_bad = bad->payload;
+        if (bad->payload)
+            check_take_begun(c, op);
         a->bad_size = bad->size;
         a->bad_size_max = bad->size_max;
         a->quote = check_view(c, bad->quote, bad->quote_len);
@@ -178,6 +192,7 @@ check_pub(const struct check *c)
     CHECK(memcmp(c->buf + a->n_bytes - 2, "\r\n", 2) == 0, c);
     CHECK(a->hdr_size <= a->size && a->subject.len > 0 && a->size_text.len > 0, c);
     CHECK(a->size_text.len <= NATS_DIGITS_MAX && a->hdr_text.len <= NATS_DIGITS_MAX, c);
+    CHECK((a->hdr_size > 0) == (a->kind == NATS_HPUB), c);
     if (a->tail.off == SIZE_MAX)
         return;
     char   head[8192];

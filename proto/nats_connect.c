@@ -131,8 +131,8 @@ nats_connect_own(struct nats_connect *c)
     return OK;
 }
 
-static enum err
-nats_connect_check_strings(const struct json_node *array)
+enum err
+nats_strings_check(const struct json_node *array)
 {
     if (array == NULL)
         return OK;
@@ -144,8 +144,8 @@ nats_connect_check_strings(const struct json_node *array)
     return OK;
 }
 
-static enum err
-nats_connect_check_perms(const struct json_node *obj)
+enum err
+nats_perms_check(const struct json_node *obj)
 {
     struct nats_connect_perms perms = {0};
 
@@ -153,9 +153,9 @@ nats_connect_check_perms(const struct json_node *obj)
         return OK;
     enum err e = json_decode(obj, nats_connect_perms, N_ELEMS(nats_connect_perms), &perms, NULL);
     if (e == OK)
-        e = nats_connect_check_strings(perms.allow);
+        e = nats_strings_check(perms.allow);
     if (e == OK)
-        e = nats_connect_check_strings(perms.deny);
+        e = nats_strings_check(perms.deny);
     return e;
 }
 
@@ -166,9 +166,9 @@ nats_connect_check_links(const struct json_node *root)
     enum err e = json_decode(root, nats_connect_links, N_ELEMS(nats_connect_links), &links, NULL);
 
     if (e == OK)
-        e = nats_connect_check_perms(links.import);
+        e = nats_perms_check(links.import);
     if (e == OK)
-        e = nats_connect_check_perms(links.export);
+        e = nats_perms_check(links.export);
     return e;
 }
 
@@ -220,7 +220,7 @@ nats_connect_show(struct out *o, const struct json_node *v, bool *first)
     if (!nats_connect_shown[f])
         out_str(o, "\"[REDACTED]\"");
     else if (v->type == JSON_STRING)
-        json_write_str(o, v->text.ptr, v->text.len);
+        json_write_str_ascii(o, v->text.ptr, v->text.len);
     else if (v->type == JSON_NUMBER)
         out_bytes(o, v->text.ptr, v->text.len);
     else

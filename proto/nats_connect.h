@@ -51,4 +51,12 @@ enum err nats_connect_decode(struct nats_connect *c, const uint8_t *args, size_t
  * escaped. [REDACTED] alone for what could not be decoded. Cut to cap - 1 bytes, NUL-terminated; returns their number. */
 size_t nats_connect_redact(const uint8_t *args, size_t len, char *buf, size_t cap);
 
+/* An object {"allow": [strings], "deny": [strings]} as links between servers exchange it, for its types; obj may be NULL.
+ *   fail  ERR_INVAL */
+enum err nats_perms_check(const struct json_node *obj);
+
+/* An array of strings or nulls, for its types; array may be NULL.
+ *   fail  ERR_INVAL */
+enum err nats_strings_check(const struct json_node *array);
+
 #endif

@@ -240,6 +240,7 @@ h10_a2_what_is_logged_holds_no_secrets(void **state)
         {"{\"pass\":\"canary\",\"pass\":\"canary\"}", "{\"pass\":\"[REDACTED]\",\"pass\":\"[REDACTED]\"}"},
         {"{\"tls\":{\"key\":\"canary\"},\"seed\":\"canary\",\"password\":\"canary\",\"protocol\":1}", "{\"protocol\":1}"},
         {"{\"name\":\"a\\n\\u001b[31m\\\"\",\"echo\":null}", "{\"name\":\"a\\n\\u001b[31m\\\"\",\"echo\":null}"},
+        {"{\"name\":\"\x7f\xc2\x9b\xe2\x80\xae\xf0\x9f\x90\x9d\xff\"}", "{\"name\":\"\\u007f\\u009b\\u202e\\ud83d\\udc1d\\ufffd\"}"},
         {"{}", "{}"},
         {" { } ", "{}"},
         {"null", "[REDACTED]"},

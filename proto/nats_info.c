@@ -3,6 +3,7 @@
 #include "core/rt/assert.h"
 #include "core/rt/util.h"
 #include "proto/json_write.h"
+#include "proto/nats_connect.h"
 
 /* In all the functions below a field is written with a comma behind it. So the parts of the line can be put together in any
  * way, and only the end has to take the last comma back. */
@@ -133,50 +134,96 @@ nats_info_encode(const struct nats_info_template *t, const struct nats_info_conn
     return o.full ? 0 : o.len;
 }
 
-/* Every field of an INFO, between servers too, for its type. */
-static const struct json_field nats_info_fields[] = {
-    {"server_id", JSON_NO_OFF, JSON_K_STR},
-    {"server_name", JSON_NO_OFF, JSON_K_STR},
-    {"version", JSON_NO_OFF, JSON_K_STR},
-    {"proto", JSON_NO_OFF, JSON_K_I64},
-    {"git_commit", JSON_NO_OFF, JSON_K_STR},
-    {"go", JSON_NO_OFF, JSON_K_STR},
-    {"host", JSON_NO_OFF, JSON_K_STR},
-    {"port", JSON_NO_OFF, JSON_K_I64},
-    {"headers", JSON_NO_OFF, JSON_K_BOOL},
-    {"auth_required", JSON_NO_OFF, JSON_K_BOOL},
-    {"tls_required", JSON_NO_OFF, JSON_K_BOOL},
-    {"tls_verify", JSON_NO_OFF, JSON_K_BOOL},
-    {"tls_available", JSON_NO_OFF, JSON_K_BOOL},
-    {"max_payload", JSON_NO_OFF, JSON_K_I64},
-    {"jetstream", JSON_NO_OFF, JSON_K_BOOL},
-    {"client_id", JSON_NO_OFF, JSON_K_U64},
-    {"client_ip", JSON_NO_OFF, JSON_K_STR},
-    {"nonce", JSON_NO_OFF, JSON_K_STR},
-    {"cluster", JSON_NO_OFF, JSON_K_STR},
-    {"cluster_dynamic", JSON_NO_OFF, JSON_K_BOOL},
-    {"domain", JSON_NO_OFF, JSON_K_STR},
-    {"connect_urls", JSON_NO_OFF, JSON_K_ARRAY},
-    {"ws_connect_urls", JSON_NO_OFF, JSON_K_ARRAY},
-    {"ldm", JSON_NO_OFF, JSON_K_BOOL},
-    {"connect_info", JSON_NO_OFF, JSON_K_BOOL},
-    {"remote_account", JSON_NO_OFF, JSON_K_STR},
-    {"acc_is_sys", JSON_NO_OFF, JSON_K_BOOL},
-    {"api_lvl", JSON_NO_OFF, JSON_K_I64},
-    {"xkey", JSON_NO_OFF, JSON_K_STR},
-    {"ip", JSON_NO_OFF, JSON_K_STR},
+/* What is looked at in an INFO besides its type. */
+struct nats_info_seen {
+    int64_t                 max_payload, gossip_mode, gateway_cmd;
+    const struct json_node *connect_urls, *ws_connect_urls, *gateway_urls, *leafnode_urls;
+    const struct json_node *import, *export;
 };
+
+/* Every field of an INFO, between servers too. (gateway_cmd_payload is not looked at.) */
+#define NATS_INFO_CHECKED(name, kind) {name, JSON_NO_OFF, kind},
+#define NATS_INFO_SEEN(name, kind)    {#name, offsetof(struct nats_info_seen, name), kind},
+static const struct json_field nats_info_fields[] = {
+    NATS_INFO_CHECKED("server_id", JSON_K_STR)
+    NATS_INFO_CHECKED("server_name", JSON_K_STR)
+    NATS_INFO_CHECKED("version", JSON_K_STR)
+    NATS_INFO_CHECKED("proto", JSON_K_I64)
+    NATS_INFO_CHECKED("git_commit", JSON_K_STR)
+    NATS_INFO_CHECKED("go", JSON_K_STR)
+    NATS_INFO_CHECKED("host", JSON_K_STR)
+    NATS_INFO_CHECKED("port", JSON_K_I64)
+    NATS_INFO_CHECKED("headers", JSON_K_BOOL)
+    NATS_INFO_CHECKED("auth_required", JSON_K_BOOL)
+    NATS_INFO_CHECKED("tls_required", JSON_K_BOOL)
+    NATS_INFO_CHECKED("tls_verify", JSON_K_BOOL)
+    NATS_INFO_CHECKED("tls_available", JSON_K_BOOL)
+    NATS_INFO_SEEN(max_payload, JSON_K_I64)
+    NATS_INFO_CHECKED("jetstream", JSON_K_BOOL)
+    NATS_INFO_CHECKED("client_id", JSON_K_U64)
+    NATS_INFO_CHECKED("client_ip", JSON_K_STR)
+    NATS_INFO_CHECKED("nonce", JSON_K_STR)
+    NATS_INFO_CHECKED("cluster", JSON_K_STR)
+    NATS_INFO_CHECKED("cluster_dynamic", JSON_K_BOOL)
+    NATS_INFO_CHECKED("domain", JSON_K_STR)
+    NATS_INFO_SEEN(connect_urls, JSON_K_ARRAY)
+    NATS_INFO_SEEN(ws_connect_urls, JSON_K_ARRAY)
+    NATS_INFO_CHECKED("ldm", JSON_K_BOOL)
+    NATS_INFO_CHECKED("connect_info", JSON_K_BOOL)
+    NATS_INFO_CHECKED("remote_account", JSON_K_STR)
+    NATS_INFO_CHECKED("acc_is_sys", JSON_K_BOOL)
+    NATS_INFO_CHECKED("api_lvl", JSON_K_I64)
+    NATS_INFO_CHECKED("xkey", JSON_K_STR)
+    NATS_INFO_CHECKED("ip", JSON_K_STR)
+    NATS_INFO_CHECKED("compression", JSON_K_STR)
+    NATS_INFO_SEEN(import, JSON_K_OBJECT)
+    NATS_INFO_SEEN(export, JSON_K_OBJECT)
+    NATS_INFO_CHECKED("lnoc", JSON_K_BOOL)
+    NATS_INFO_CHECKED("lnocu", JSON_K_BOOL)
+    NATS_INFO_CHECKED("info_on_connect", JSON_K_BOOL)
+    NATS_INFO_CHECKED("route_pool_size", JSON_K_I64)
+    NATS_INFO_CHECKED("route_pool_idx", JSON_K_I64)
+    NATS_INFO_CHECKED("route_account", JSON_K_STR)
+    NATS_INFO_CHECKED("route_acc_add_reqid", JSON_K_STR)
+    NATS_INFO_SEEN(gossip_mode, JSON_K_I64)
+    NATS_INFO_CHECKED("gateway", JSON_K_STR)
+    NATS_INFO_SEEN(gateway_urls, JSON_K_ARRAY)
+    NATS_INFO_CHECKED("gateway_url", JSON_K_STR)
+    NATS_INFO_SEEN(gateway_cmd, JSON_K_I64)
+    NATS_INFO_CHECKED("gateway_nrp", JSON_K_BOOL)
+    NATS_INFO_CHECKED("gateway_iom", JSON_K_BOOL)
+    NATS_INFO_SEEN(leafnode_urls, JSON_K_ARRAY)
+};
+
+static enum err
+nats_info_check_seen(const struct nats_info_seen *s)
+{
+    const struct json_node *const urls[] = {s->connect_urls, s->ws_connect_urls, s->gateway_urls, s->leafnode_urls};
+
+    if (s->max_payload < INT32_MIN || s->max_payload > INT32_MAX || s->gossip_mode < 0 || s->gossip_mode > UINT8_MAX ||
+        s->gateway_cmd < 0 || s->gateway_cmd > UINT8_MAX)
+        return ERR_RANGE;
+    enum err e = nats_perms_check(s->import);
+    if (e == OK)
+        e = nats_perms_check(s->export);
+    for (size_t i = 0; i < N_ELEMS(urls) && e == OK; i++)
+        e = nats_strings_check(urls[i]);
+    return e;
+}
 
 enum err
 nats_info_check(const uint8_t *args, size_t len, struct json_why *ret_why)
 {
     const struct json_field *bad = NULL;
+    struct nats_info_seen    seen = {0};
     struct json             *doc = NULL;
     enum err                 e = json_parse(args, len, JSON_SIZE_MAX, &doc, ret_why);
 
     if (e != OK)
         return e;
-    e = json_decode(json_root(doc), nats_info_fields, N_ELEMS(nats_info_fields), NULL, &bad);
+    e = json_decode(json_root(doc), nats_info_fields, N_ELEMS(nats_info_fields), &seen, &bad);
+    if (e == OK)
+        e = nats_info_check_seen(&seen);
     if (e != OK)
         *ret_why = (struct json_why){.what = "wrong type or range", .field = bad == NULL ? NULL : bad->name};
     json_free(doc);

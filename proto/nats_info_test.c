@@ -124,6 +124,21 @@ a_clients_info_is_checked(void **state)
         {"5", ERR_INVAL},
         {"{\"port\":\"x\"}", ERR_INVAL},
         {"{\"client_id\":-1}", ERR_RANGE},
+        {"{\"port\":1.5}", ERR_INVAL},
+        {"{\"server_id\":1}", ERR_INVAL},
+        {"{\"server_id\":null,\"PORT\":-1,\"headers\":true}", OK},
+        {"{\"max_payload\":2147483647}", OK},
+        {"{\"max_payload\":2147483648}", ERR_RANGE},
+        {"{\"gateway_cmd\":255,\"gossip_mode\":0}", OK},
+        {"{\"gateway_cmd\":256}", ERR_RANGE},
+        {"{\"gossip_mode\":-1}", ERR_RANGE},
+        {"{\"connect_urls\":[\"a\",null]}", OK},
+        {"{\"connect_urls\":[1]}", ERR_INVAL},
+        {"{\"leafnode_urls\":{}}", ERR_INVAL},
+        {"{\"import\":{\"allow\":[\"a\"],\"deny\":null}}", OK},
+        {"{\"export\":{\"allow\":\"a\"}}", ERR_INVAL},
+        {"{\"import\":[]}", ERR_INVAL},
+        {"{\"lnoc\":1}", ERR_INVAL},
     };
     struct json_why why;
 

@@ -61,10 +61,17 @@ pub_and_hpub_are_taken_apart(void **state)
         {"HPUB foo.a 23 30\r\nNATS/1.0\r\nHeader: X\r\n\r\nPAYLOAD\r\n", "foo.a", NULL, "23", "30", 23, 30,
             " 23 30\r\nNATS/1.0\r\nHeader: X\r\n\r\nPAYLOAD\r\n"},
         {"HPUB a re 12 012\r\nNATS/1.0\r\n\r\n\r\n", "a", "re", "12", "012", 12, 12, " re 12 012\r\nNATS/1.0\r\n\r\n\r\n"},
-        {"HPUB a 0 2\r\nhi\r\n", "a", NULL, "0", "2", 0, 2, " 0 2\r\nhi\r\n"},
+        {"HPUB a 3 3\r\nabc\r\n", "a", NULL, "3", "3", 3, 3, " 3 3\r\nabc\r\n"},
+        {"HPUB a 01 2\r\nhi\r\n", "a", NULL, "01", "2", 1, 2, " 01 2\r\nhi\r\n"},
+        /* No header bytes: a PUB, and its tail begins behind the header size. */
+        {"HPUB a 0 2\r\nhi\r\n", "a", NULL, NULL, "2", 0, 2, " 2\r\nhi\r\n"},
+        {"HPUB a 000 007\r\npayload\r\n", "a", NULL, NULL, "007", 0, 7, " 007\r\npayload\r\n"},
+        {"HPUB a 0 0\r\n\r\n", "a", NULL, NULL, "0", 0, 0, " 0\r\n\r\n"},
+        {"HPUB a re 0 2\r\nhi\r\n", "a", "re", NULL, "2", 0, 2, NULL},
+        {"hpub a 0\t2\r\nhi\r\n", "a", NULL, NULL, "2", 0, 2, NULL},
         {"pub foo 01\r\nx\r\n", "foo", NULL, NULL, "01", 0, 1, " 01\r\nx\r\n"},
         {"Pub foo 000000001\r\nx\r\n", "foo", NULL, NULL, "000000001", 0, 1, " 000000001\r\nx\r\n"},
-        {"hPuB foo 0 1\r\nx\r\n", "foo", NULL, "0", "1", 0, 1, " 0 1\r\nx\r\n"},
+        {"hPuB foo 1 1\r\nx\r\n", "foo", NULL, "1", "1", 1, 1, " 1 1\r\nx\r\n"},
         {"PUB \t foo 1\r\nx\r\n", "foo", NULL, NULL, "1", 0, 1, " 1\r\nx\r\n"},
         {"PUB\tfoo 1\r\nx\r\n", "foo", NULL, NULL, "1", 0, 1, " 1\r\nx\r\n"},
         {"PUB foo\t1\r\nx\r\n", "foo", NULL, NULL, "1", 0, 1, NULL},
@@ -73,9 +80,9 @@ pub_and_hpub_are_taken_apart(void **state)
         {"PUB foo  re 1\r\nx\r\n", "foo", "re", NULL, "1", 0, 1, NULL},
         {"PUB foo 1 \r\nx\r\n", "foo", NULL, NULL, "1", 0, 1, NULL},
         {"PUB foo 1\nx\r\n", "foo", NULL, NULL, "1", 0, 1, NULL},
-        {"HPUB foo  0 1\r\nx\r\n", "foo", NULL, "0", "1", 0, 1, NULL},
-        {"HPUB foo re 0  1\r\nx\r\n", "foo", "re", "0", "1", 0, 1, NULL},
-        {"HPUB foo re\t0 1\r\nx\r\n", "foo", "re", "0", "1", 0, 1, NULL},
+        {"HPUB foo  1 1\r\nx\r\n", "foo", NULL, "1", "1", 1, 1, NULL},
+        {"HPUB foo re 1  1\r\nx\r\n", "foo", "re", "1", "1", 1, 1, NULL},
+        {"HPUB foo re\t1 1\r\nx\r\n", "foo", "re", "1", "1", 1, 1, NULL},
         {"PUB f\x01\x1f\x0b\x0c\x80\xff 1\r\nx\r\n", "f\x01\x1f\x0b\x0c\x80\xff", NULL, NULL, "1", 0, 1, " 1\r\nx\r\n"},
         {"PUB a..b> r\x02 2\r\n\r\n\r\n", "a..b>", "r\x02", NULL, "2", 0, 2, " r\x02 2\r\n\r\n\r\n"},
         {"PUB subject.that.is.longer.than.one.window.of.the.scan _INBOX.abcdefghijklmnopqrstuv.wxyz0123 3\r\nabc\r\n",
@@ -304,6 +311,30 @@ a_payload_ends_in_crlf(void **state)
     };
     check_bad_rows(rows, N_ELEMS(rows), &test_limits);
 #undef ROW
+}
+
+/* While a payload is to come, and where it ends wrongly, the subject is known: a pedantic client hears about it. */
+static void
+the_subject_is_known_before_the_payload(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"PUB a..b 5\r\n", "PUB a..b r 5\r\n", "pub\ta..b 5\n", "HPUB a..b 2 5\r\n", "HPUB a..b r 0 5\r\n"};
+    struct nats_op           op;
+    struct nats_bad          bad;
+    char                     text[64];
+
+    for (size_t i = 0; i < N_ELEMS(lines); i++) {
+        (void)snprintf(text, sizeof(text), "%shel", lines[i]);
+        assert_int_equal(parse(text, &test_limits, &op, &bad), NATS_MORE);
+        assert_true(op.exact);
+        assert_view(op.subject, op.subject_len, "a..b");
+        (void)snprintf(text, sizeof(text), "%shelloworld", lines[i]);
+        assert_int_equal(parse(text, &test_limits, &op, &bad), NATS_BAD);
+        assert_true(bad.payload);
+        assert_view(op.subject, op.subject_len, "a..b");
+    }
+    assert_int_equal(parse("PUB a..b x\r\nhello", &test_limits, &op, &bad), NATS_BAD);
+    assert_false(bad.payload);
 }
 
 /* Wrong arguments close without a word, when the line is complete and before any payload. */
@@ -766,7 +797,7 @@ the_short_cut_agrees_at_every_distance_from_the_end(void **state)
             int len = snprintf(text, sizeof(text), "PUB %s %s%s0\r\n\r\nPING\r\n", subject, reply, m > 0 ? " " : "");
             nats_check_op((uint8_t *)text, (size_t)len, &test_limits);
             assert_quick(text, (size_t)len - 6, (size_t)len);
-            len = snprintf(text, sizeof(text), "HPUB %s %s%s0 3\r\nabc\r\nPING\r\n", subject, reply, m > 0 ? " " : "");
+            len = snprintf(text, sizeof(text), "HPUB %s %s%s1 3\r\nabc\r\nPING\r\n", subject, reply, m > 0 ? " " : "");
             nats_check_op((uint8_t *)text, (size_t)len, &test_limits);
             assert_quick(text, (size_t)len - 6, (size_t)len);
         }
@@ -828,6 +859,7 @@ main(void)
         cmocka_unit_test(unknown_verbs_end_at_their_first_wrong_byte),
         cmocka_unit_test(tob_nats_5_a_bare_cr_is_an_error_for_every_split),
         cmocka_unit_test(a_payload_ends_in_crlf),
+        cmocka_unit_test(the_subject_is_known_before_the_payload),
         cmocka_unit_test(wrong_arguments_close_silently),
         cmocka_unit_test(a1_sizes_are_up_to_nine_digits_and_judged_at_the_line_end),
         cmocka_unit_test(hpub_without_headers_closes_silently),

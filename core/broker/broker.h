@@ -51,7 +51,7 @@ struct pub_msg {
     uint32_t tail_len, payload_off; /* payload_off: where in tail headers and payload begin */
     uint32_t hdr_len;               /* bytes of headers */
     uint32_t acc;
-    bool hdr;                       /* HPUB, even with hdr_len 0 */
+    bool hdr;                       /* HPUB: hdr_len > 0 */
     struct endpoint *from;          /* publisher of this shard; NULL: a peer's */
     uint32_t from_slot;             /* publisher's slot at from_shard; 0: not known */
     uint8_t from_shard, hops;

@@ -57,7 +57,7 @@ subject_valid(const uint8_t *s, size_t len)
     size_t from = 0; /* where the token begins */
     for (size_t i = 0; i <= len; i++) {
         uint8_t c = i == len ? '.' : s[i];
-        if (c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f')
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n')
             return false;
         if (c != '.')
             continue;

@@ -1,7 +1,8 @@
 /* subject.h - what a subject is: tokens, wildcards, validity, matching.
  *
  * A subject is tokens joined by dots. In a pattern the token `*` stands for any one token and a last token `>` for one or more;
- * inside a longer token both are ordinary bytes. Any byte may occur but white space (space, tab, CR, LF, FF).
+ * inside a longer token both are ordinary bytes. Any byte may occur but the protocol's separators (space, tab, CR, LF). (Where the
+ * reference validates a subject of its configuration it refuses FF too; from a client it takes it.)
  *
  * Threads  any; pure. Memory  none. All of them are loops over the bytes, linear in the lengths (sheet 05, C12).
  * Source   sheet 01, section 6.
@@ -15,7 +16,7 @@
 
 enum { SUBJECT_LEN_MAX = 65535 };
 
-/* A subject one may subscribe to: 1 to SUBJECT_LEN_MAX bytes, no empty token, no white space, `>` only as the last token. */
+/* A subject one may subscribe to: 1 to SUBJECT_LEN_MAX bytes, no empty token, no separator, `>` only as the last token. */
 bool subject_valid(const uint8_t *s, size_t len);
 /* No token is exactly `*` or `>` (says nothing about validity). */
 bool subject_literal(const uint8_t *s, size_t len);

@@ -84,7 +84,7 @@ naive_valid(const struct naive *t, const uint8_t *s, size_t len)
             return false;
     }
     for (size_t i = 0; i < len; i++) {
-        if (memchr(" \t\r\n\f", s[i], 5) != NULL)
+        if (memchr(" \t\r\n", s[i], 4) != NULL)
             return false;
     }
     return true;

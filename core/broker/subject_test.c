@@ -30,9 +30,9 @@ static void
 valid_subjects_have_no_empty_token_and_end_with_gt(void **state)
 {
     (void)state;
-    const char *valid[] = {"a", "a.b", "*", ">", "a.*", "*.a", "a.>", "*.>", "*.*.*", "a*", "*a", "a>", ">a", "a.>b.c", "a.b>.c", ">>", "**", "\x01.\xff",
+    const char *valid[] = {"a", "a.b", "*", ">", "a.*", "*.a", "a.>", "*.>", "*.*.*", "a*", "*a", "a>", ">a", "a.>b.c", "a.b>.c", ">>", "**", "\x01.\xff", "a\f.\v\x7f",
                            "$SYS.REQ", "_INBOX.x.1", "a.*b*.c"};
-    const char *invalid[] = {"", ".", "..", ".a", "a.", "a..b", ">.a", "a.>.b", ">.>", "a b", "a\tb", "a\rb", "a\nb", "a\fb", " a", "a.> ", "*..*", ">."};
+    const char *invalid[] = {"", ".", "..", ".a", "a.", "a..b", ">.a", "a.>.b", ">.>", "a b", "a\tb", "a\rb", "a\nb", " a", "a.> ", "*..*", ">."};
     for (size_t i = 0; i < N_ELEMS(valid); i++)
         assert_true(subject_valid(S(valid[i])));
     for (size_t i = 0; i < N_ELEMS(invalid); i++)
@@ -65,6 +65,7 @@ literal_means_that_no_token_is_a_wildcard(void **state)
     for (size_t i = 0; i < N_ELEMS(wild); i++)
         assert_false(subject_literal(S(wild[i])));
     assert_true(subject_valid_publish(S("a.b")));
+    assert_true(subject_valid_publish(S("a.\f")));
     assert_false(subject_valid_publish(S("a.*")));
     assert_false(subject_valid_publish(S("a..b")));
 }

@@ -80,8 +80,10 @@ client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
     char name[CONN_NAME_MAX];
     struct json_why why;
 
-    /* A repeated CONNECT starts over: nothing of the old account stays. */
-    if (c->ep.n_subs > 0 && !broker_drop_subs(&n->broker, &c->ep)) {
+    /* A repeated CONNECT starts over: nothing of the old account stays. The first one finds the subscriptions made before it,
+     * and keeps them. */
+    bool first = (c->flags & CONN_CONNECTED) == 0;
+    if (!first && c->ep.n_subs > 0 && !broker_drop_subs(&n->broker, &c->ep)) {
         if (broker_reap_cut(&n->broker))
             n->again = true;
         return CLIENT_AGAIN;
@@ -97,7 +99,6 @@ client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
         log_err("%s - error parsing CONNECT: %s", conn_name(c, name, sizeof(name)), why.what);
         return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
     }
-    bool first = (c->flags & CONN_CONNECTED) == 0;
     client_apply_connect(n, c);
     nats_connect_wipe_secrets(c->opts);
     if (c->opts->account.len > 0 || c->opts->new_account) {
@@ -189,6 +190,16 @@ client_make_tail(struct net *n, const struct nats_op *op, struct pub_msg *m)
     return true;
 }
 
+void
+client_on_begun(struct net *n, struct conn *c, const struct nats_op *op)
+{
+    if ((c->flags & CONN_SUBJECT_SEEN) != 0)
+        return;
+    c->flags |= CONN_SUBJECT_SEEN;
+    if (!subject_valid_publish(op->subject, op->subject_len))
+        (void)client_write_err(n, c, NATS_ERR_INVALID_PUB_SUBJECT); /* without memory it closes c itself */
+}
+
 /* What a publish may have to do before it is published. False: *ret_r is the whole answer. */
 __attribute__((noinline)) static bool
 client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struct pub_msg *m, enum client_result *ret_r)
@@ -200,9 +211,10 @@ client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struc
     /* Told once, even if the publish itself has to wait for room. */
     if ((c->flags & CONN_OP_BEGUN) != 0)
         return true;
-    if ((c->flags & CONN_PEDANTIC) != 0 && !subject_valid_publish(op->subject, op->subject_len))
-        (void)client_write_err(n, c, NATS_ERR_INVALID_PUB_SUBJECT); /* without memory it closes c itself */
+    if ((c->flags & CONN_PEDANTIC) != 0)
+        client_on_begun(n, c, op);
     if (!client_may_publish(n, c, op)) {
+        c->flags &= (uint16_t)~CONN_SUBJECT_SEEN;
         *ret_r = CLIENT_NEXT;
         return false;
     }
@@ -238,7 +250,7 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
         return r;
     if (UNLIKELY(broker_publish(&n->broker, &m) != OK))
         return CLIENT_AGAIN;
-    c->flags &= (uint16_t)~CONN_OP_BEGUN;
+    c->flags &= (uint16_t) ~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
     return CLIENT_NEXT;
 }
 
@@ -353,18 +365,17 @@ client_ping_timer(struct timer *t, int64_t now_ns)
     timer_arm(&n->sh->timers, t, now_ns + cfg->ping_interval_ns);
 }
 
-/* A client's INFO is read and ignored; one that is no JSON object ends the connection. */
+/* A client's INFO is read and ignored; one that could not be a server's ends the connection. */
 static enum client_result
 client_on_info(struct net *n, struct conn *c, const struct nats_op *op)
 {
-    struct json *doc;
+    char name[CONN_NAME_MAX];
     struct json_why why;
 
-    if (json_parse(op->args, op->args_len, JSON_SIZE_MAX, &doc, &why) != OK)
-        return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
-    enum json_type type = json_type(json_root(doc));
-    json_free(doc);
-    return type == JSON_OBJECT || type == JSON_NULL ? CLIENT_NEXT : client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
+    if (nats_info_check(op->args, op->args_len, &why) == OK)
+        return CLIENT_NEXT;
+    log_err("%s - error parsing INFO: %s", conn_name(c, name, sizeof(name)), why.what);
+    return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
 }
 
 /* ---- all of them ---- */
@@ -375,6 +386,8 @@ client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
 {
     char name[CONN_NAME_MAX], text[256];
 
+    if (op->kind == NATS_SUB || op->kind == NATS_UNSUB || op->kind == NATS_PING)
+        c->last_in_ns = n->sh->now; /* a sign of life, as a publish is; CONNECT, INFO and +OK are none */
     switch ((enum nats_kind)op->kind) {
     case NATS_SUB: return client_on_sub(n, c, op);
     case NATS_UNSUB: return client_on_unsub(n, c, op);
@@ -400,21 +413,23 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
 
     if (UNLIKELY(log_trace_on))
         trace_in(c, op);
-    if (op->kind != NATS_PONG)
+    if (LIKELY(op->kind == NATS_PUB || op->kind == NATS_HPUB)) {
         c->last_in_ns = n->sh->now;
-    if (LIKELY(op->kind == NATS_PUB || op->kind == NATS_HPUB))
         r = client_on_pub(n, c, op);
-    else
+    } else {
         r = client_on_other(n, c, op);
+    }
     /* It may have become its own slow consumer. */
     return UNLIKELY(c->state != CONN_OPEN) ? CLIENT_CLOSE : r;
 }
 
 void
-client_on_bad(struct net *n, struct conn *c, const struct nats_bad *bad)
+client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad)
 {
     char name[CONN_NAME_MAX];
 
+    if (bad->payload && (c->flags & CONN_PEDANTIC) != 0)
+        client_on_begun(n, c, op);
     COUNT(&n->sh->counters, protocol_errors, 1);
     (void)nats_bad_text(bad, n->line, n->line_cap); /* cut is fine in a log */
     log_err("%s - %s", conn_name(c, name, sizeof(name)), n->line);

@@ -297,10 +297,15 @@ conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t
         if (v == NATS_MORE) {
             c->in_need = (uint32_t)min_u64(op.n_bytes, UINT32_MAX);
             c->in_exact = op.exact;
+            if (UNLIKELY(op.exact && (c->flags & CONN_PEDANTIC) != 0)) {
+                client_on_begun(n, c, &op);
+                if (c->state != CONN_OPEN)
+                    return RAN_CLOSED;
+            }
             break;
         }
         if (UNLIKELY(v == NATS_BAD)) {
-            client_on_bad(n, c, &bad);
+            client_on_bad(n, c, &op, &bad);
             return RAN_CLOSED;
         }
         enum client_result r = client_on_op(n, c, &op);
@@ -335,7 +340,8 @@ conn_run_in(struct net *n, struct conn *c)
 {
     uint32_t used;
 
-    if (c->in_len - c->in_off < c->in_need) /* known to be incomplete */
+    /* Known to be incomplete; but the first byte behind a payload may be wrong already. */
+    if (c->in_len - c->in_off + (c->in_exact ? 1 : 0) < c->in_need)
         return RAN_ALL;
     enum conn_ran ran = conn_run(n, c, c->in + c->in_off, c->in_len - c->in_off, &used);
     if (ran == RAN_CLOSED)

@@ -11,6 +11,7 @@
 enum {
     NET_CONNS_MAX = 1 << 24,       /* per shard; the real limit is max_connections */
     NET_TRIM_NS = 250000000,       /* how often unused memory is given back */
+    NET_TRIM_MORE_NS = 1000000,    /* and how soon again while there is more: a call gives back a few MiB, and takes about a tenth of that */
     NET_FIRST_CID = 5,             /* below are the server's own connections, as in nats-server */
     NET_STOP_NS = 1000000000,      /* a stopping shard waits so long for its sockets ... */
     NET_CUT_NS = 100000000,        /* ... and so long for those it then closes itself */
@@ -71,7 +72,6 @@ net_on_trim_timer(struct timer *t, int64_t now_ns)
 {
     struct net *n = CONTAINER_OF(t, struct net, trim_timer);
 
-    (void)bufpool_trim(n->sh->bufs, now_ns); /* how much came back shows in the pool's own figures */
     for (uint32_t i = 0; i < n->sh->n_shards; i++) {
         if (i != n->sh->id)
             mbox_reclaim(n->sh->out[i]); /* else the last large payload would stay until the next one */
@@ -80,6 +80,16 @@ net_on_trim_timer(struct timer *t, int64_t now_ns)
     slab_trim(&n->conns);
     n->n_vain = 0; /* who waits for memory tries again */
     timer_arm(&n->sh->timers, t, now_ns + NET_TRIM_NS);
+}
+
+static void
+net_on_bufs_timer(struct timer *t, int64_t now_ns)
+{
+    struct net *n = CONTAINER_OF(t, struct net, bufs_timer);
+
+    /* In small steps, so that nobody waits for them, but step upon step: what stalled subscribers held is a lot. */
+    uint64_t len = bufpool_trim(n->sh->bufs, now_ns);
+    timer_arm(&n->sh->timers, t, now_ns + (len > 0 ? NET_TRIM_MORE_NS : BUFPOOL_INTERVAL_NS));
 }
 
 /* ---- shard callbacks ---- */
@@ -119,6 +129,8 @@ net_on_start(struct shard *sh)
     n->turn_timer.fn = net_on_stall_timer;
     n->trim_timer.fn = net_on_trim_timer;
     timer_arm(&sh->timers, &n->trim_timer, sh->now + NET_TRIM_NS);
+    n->bufs_timer.fn = net_on_bufs_timer;
+    timer_arm(&sh->timers, &n->bufs_timer, sh->now + BUFPOOL_INTERVAL_NS);
     return OK;
 }
 

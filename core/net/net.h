@@ -79,6 +79,7 @@ enum conn_flag {
     CONN_PEDANTIC = 512,
     CONN_SUBS_GONE = 1024,
     CONN_STALL_WANTED = 2048, /* stall after the operation in progress */
+    CONN_SUBJECT_SEEN = 4096, /* pedantic: the subject of the publish in progress was looked at, and complained about */
 };
 
 /* One client connection. */
@@ -128,7 +129,8 @@ struct net {
     uint32_t n_vain; /* so many at the end of `blocked` tried in vain since a mailbox last made room */
     uint32_t closing_head;       /* connections that wait for their end */
     struct timer stall_timer;
-    struct timer trim_timer;
+    struct timer trim_timer;     /* slabs and the interest index */
+    struct timer bufs_timer;     /* the buffer pool */
     struct timer turn_timer;     /* makes the next turn come: while connections close, and for `again` */
     uint64_t next_cid;           /* shard 0 */
     uint64_t n_assigned[SHARDS_MAX]; /* shard 0: connections given to each shard */

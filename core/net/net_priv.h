@@ -70,7 +70,9 @@ enum client_result {
     CLIENT_CLOSE, /* the connection is closing */
 };
 enum client_result client_on_op(struct net *n, struct conn *c, const struct nats_op *op);
-void client_on_bad(struct net *n, struct conn *c, const struct nats_bad *bad);
+/* The control line of a pedantic client's publish is complete; its payload is still to come, or ends wrongly. */
+void client_on_begun(struct net *n, struct conn *c, const struct nats_op *op);
+void client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad);
 void client_ping_timer(struct timer *t, int64_t now_ns);
 /* The first PING: soon after CONNECT. */
 void client_arm_first_ping(struct net *n, struct conn *c);

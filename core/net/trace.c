@@ -44,7 +44,7 @@ trace_in(const struct conn *c, const struct nats_op *op)
         trace_payload(name, op->payload, op->size);
         trace_arg(args, sizeof(args), &off, op->subject, op->subject_len);
         trace_arg(args, sizeof(args), &off, op->reply, op->reply_len);
-        if (op->kind == NATS_HPUB)
+        if (op->kind == NATS_HPUB) /* the parser writes nothing there for PUB */
             trace_arg(args, sizeof(args), &off, op->hdr_text, op->hdr_text_len);
         trace_arg(args, sizeof(args), &off, op->size_text, op->size_text_len);
         break;

@@ -56,6 +56,7 @@ enum {
     EIO_CLOSING = BIT(11),
     EIO_STARVED = BIT(12),
     EIO_BROKEN = BIT(13), /* could not be registered (aux2: errno): told when receiving starts */
+    EIO_URGENT = BIT(14), /* the peer sent urgent data: reads end at its mark, and a short one does not mean dry */
 };
 
 struct eio {
@@ -142,7 +143,7 @@ eio_unlink(struct eio *e, struct io_sock *s)
 static int
 eio_register(struct eio *e, struct io_sock *s, int op, bool out)
 {
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = s};
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET, .data.ptr = s};
 
     if (out) {
         ev.events |= EPOLLOUT;
@@ -365,7 +366,7 @@ eio_recv(struct eio *e, struct io_sock *s, struct io_event *ev)
         ev->err = OK;
         e->n_out[e->cur]++;
         e->cur_off += (uint32_t)round_up_u64((uint64_t)n, EIO_PIECE_ALIGN);
-        if ((uint32_t)n < room && (s->flags & EIO_HANGUP) == 0)
+        if ((uint32_t)n < room && (s->flags & (EIO_HANGUP | EIO_URGENT)) == 0)
             s->flags &= (uint16_t)~EIO_READABLE; /* read dry: more of it is a new edge */
         IO_STAT_ADD(&e->io, n_recv, 1);
         return 1;
@@ -578,8 +579,10 @@ eio_look(struct eio *e, const struct epoll_event *got, struct io_event *ev)
         (void)__atomic_exchange_n(&e->wake_pending, 0, __ATOMIC_ACQ_REL); /* W2 pairs with W1 */
         return 0;
     }
-    if (got->events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) {
+    if (got->events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) {
         s->flags |= EIO_READABLE;
+        if (UNLIKELY(got->events & EPOLLPRI))
+            s->flags |= EIO_URGENT; /* for good: who sends it once may do so again */
         if (got->events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP))
             s->flags |= EIO_HANGUP;
         if ((s->flags & (EIO_WANTED | EIO_PAUSED)) == EIO_WANTED)

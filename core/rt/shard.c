@@ -11,8 +11,10 @@ enum {
     /* A socket gets at most a quarter of it in a turn. Half a megabyte a turn makes a stream of 16 KiB messages a third cheaper than a
      * quarter does (fewer wake-ups of the peer), and more than that leaves the cache (docs/benchmarks.md). */
     SHARD_RECV_BYTES = 2 * 1024 * 1024,
-    /* A mailbox: what one turn of a busy producer fills, as long as all that lead to one shard stay bounded. */
-    SHARD_MBOX_MAX = 1 << 20,
+    /* A mailbox: several turns of a busy producer, as long as all that lead to one shard stay bounded. More than the caches of a core hold,
+     * on purpose: a ring of 1 MiB still lies in the consumer's cache when the producer comes round to write it again, and taking lines
+     * out of there costs a push 13 ns where memory costs 8 (256 KiB: 28). */
+    SHARD_MBOX_MAX = 4 << 20,
     SHARD_MBOX_MIN = 64 << 10,
     SHARD_MBOXES_TO_ONE = 16 << 20,
     POLL_GAP_FACTOR = 2, /* poll up to this many usual gaps: longer ones are not worth it */

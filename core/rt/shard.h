@@ -115,7 +115,7 @@ struct shard_set_cfg {
     uint32_t n_shards;
     enum io_backend backend;
     struct sim *sim;          /* IO_SIM */
-    uint64_t mbox_bytes;      /* a power of two; 0 = by the number of shards: 16 MiB / n, at least 64 KiB, at most 1 MiB ... */
+    uint64_t mbox_bytes;      /* a power of two; 0 = by the number of shards: 16 MiB / n, at least 64 KiB, at most 4 MiB ... */
     uint64_t mbox_bytes_min;  /* ... and at least this */
     uint64_t bufs_limit_bytes; /* per shard; 0 = none */
     int64_t busy_poll_ns;     /* -1 = auto: polls only with cores to spare; 0 = off */

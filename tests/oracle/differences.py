@@ -28,6 +28,7 @@ BARE_CR = re.compile(rb"\r(?!\n)")
 LF_FIRST = re.compile(rb"(?i)(?:PUB|SUB|-ERR)[ \t]+(?:\r*\n)|(?:CONNECT|INFO)[ \t]*\n")
 AFTER_ERR = re.compile(rb"(?i)-ERR[ \t]")
 INVALID_PUBLISH = ("-ERR", b"Invalid Publish Subject")
+LONG_GAP = re.compile(rb"(?i)(?:PUB|SUB|CONNECT|INFO|-ERR)[ \t]{4097}")
 LONG_JUNK = re.compile(rb"(?i)(?:PING|PONG|\+OK)[^\n]{4096}")
 
 DIFFERENCES = {
@@ -44,6 +45,13 @@ DIFFERENCES = {
         theirs="Ignores any number of them.",
         reason="Whatever a peer can make a server wait for has a limit.",
         explains=lambda data: LONG_JUNK.search(data) is not None,
+    ),
+    "separators": Difference(
+        sheet="01, section 2, row `control line limit`; 05, section 9 (bytes held without a parsable line)",
+        ours="Spaces and tabs between a verb and its first argument have a limit of their own: max_control_line, at most 4096. More of them is `-ERR 'maximum control line exceeded'` and close.",
+        theirs="Skips any number of them.",
+        reason="Whatever a peer can make a server wait for has a limit.",
+        explains=lambda data: LONG_GAP.search(data) is not None,
     ),
     "hmsg": Difference(
         sheet="01, section 2 (*) Verbs valid only on server links",
@@ -111,7 +119,11 @@ promises nothing about it:
 - Which member of a queue group gets a message. That exactly one gets it is compared.
 - The order in which one message is given to several subscriptions of one connection; which of several
   subscriptions that match the reply gets the 503 of "no responders".
-- PINGs of the server's timer.
+- PINGs of the server's timer, where their number depends on how long a conversation took.
+- With several cores: what an exhausted `UNSUB sid max` does to a *third* connection. The subscriber, and everybody after the
+  subscriber's next PONG, see the subscription gone at once, as with nats-server. A publisher on another core may take it for
+  there a moment longer (no 503 for its request then), and of a burst to a queue group whose members all reach their
+  maximum other messages may be the ones that nobody gets; their number is the same.
 - What a client still receives when it leaves with a reset.
 
 Not compared yet, because Midge does not have it yet: `$SYS.` services that nats-server offers to the default

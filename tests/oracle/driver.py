@@ -121,6 +121,9 @@ class Player:
             wire.send(step[2] if len(step) > 2 else b"PING\r\n")
             wire.read_until(lambda f: f.n_pongs >= want, "no PONG")
             seen.closed = wire.eof
+        elif kind == "nags":
+            wire.nag(step[2])
+            seen.closed = wire.eof
         elif kind == "closes":
             try:
                 wire.read_to_end()

@@ -125,8 +125,8 @@ def payload(rng, big=True):
     if kind < 0.7:
         return bytes(rng.choice(b"abcdefghij") for _ in range(min(n, 100))) * (1 if n <= 100 else n // 100)
     if kind < 0.85:
-        return rng.randbytes(n)
-    return b"PUB ~.a 2\r\nhi\r\nSUB ~.a 9\r\nPING\r\n"[:n]
+        return rng.randbytes(n).replace(b"~", b"-")  # a token would be longer than it counts here
+    return b"PUB x.a 2\r\nhi\r\nSUB x.a 9\r\nPING\r\n"[:n]
 
 
 # --- operations -------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ Steps (the first element says which):
   ("send", conn, bytes)        send, cut as the run's chunking says
   ("sync", conn[, bytes])      PING (or another spelling of it), and wait for the PONG or for the end: the connection
                                must be between operations, and must have had the PONGs for all its earlier PINGs
+  ("nags", conn, bytes)        send this again and again, many times a second, until the server closes
   ("closes", conn)             wait until the server closes
   ("eof", conn)                half-close and read to the end: waits for whatever the bytes before it caused, in
                                whatever state the parser is, since the server closes when it has handled them

@@ -9,6 +9,7 @@ from support import Server
 PROFILES = {
     "default": {},
     "tight": {"max_payload": 64, "max_control_line": 256, "max_subscriptions": 4, "max_sub_tokens": 3},
+    "few": {"max_connections": 3},
     "impatient": {"ping_interval": "100ms", "ping_max": 2},
 }
 

@@ -109,8 +109,7 @@ class Raw:
         if self.eof:
             return False
         left = (deadline or self._deadline()) - time.monotonic()
-        ready = left > 0 and select.select([self.sock], [], [], left)[0]
-        if not ready:
+        if left <= 0 or not self._readable(left):
             raise AssertionError(f"nothing more arrived in time; pending bytes: {bytes(self.buf[:400])!r}")
         try:
             data = self.sock.recv(262144)
@@ -123,9 +122,14 @@ class Raw:
         self.buf += data
         return True
 
+    def _readable(self, seconds):
+        poll = select.poll()  # select() knows no descriptor above 1023
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
     def pending(self):
         """The bytes that are here now, without waiting for any (they stay in the buffer)."""
-        while not self.eof and select.select([self.sock], [], [], 0)[0]:
+        while not self.eof and self._readable(0):
             self.fill()
         return bytes(self.buf)
 

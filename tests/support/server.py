@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,8 @@ BROKEN = re.compile(
     r"|ASSERT(?:ION)?\b.*fail|panic: |fatal error: ",
     re.IGNORECASE,
 )
+
+_sanitized = {}  # binary -> whether a sanitizer is built in
 
 LOG_LINES_MAX = 400_000  # older lines are forgotten: a flood of trace lines must not eat the test's memory
 
@@ -75,6 +78,7 @@ class Server:
         self.proc = None
         self._lines = []
         self._n_dropped = 0
+        self._n_checked = 0  # lines that check_log has seen
         self._eof = True
         self._news = threading.Condition()
         self._reader = None
@@ -111,7 +115,7 @@ class Server:
         env.update(self.env)
         cmd = [self.binary, "-a", self.host, "-p", str(self.port), *self.args]
         with self._news:
-            self._lines, self._n_dropped, self._eof = [], 0, False
+            self._lines, self._n_dropped, self._n_checked, self._eof = [], 0, 0, False
         self._stopping = False
         self.proc = subprocess.Popen(
             cmd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -220,9 +224,11 @@ class Server:
                 self._news.wait(left)
 
     def check_log(self):
-        """Raise when a sanitizer or an assertion has spoken."""
+        """Raise when a sanitizer or an assertion has spoken. Each line is looked at once."""
         with self._news:
-            broken = next((i for i, line in enumerate(self._lines) if BROKEN.search(line)), None)
+            at = max(0, self._n_checked - self._n_dropped)
+            broken = next((i for i in range(at, len(self._lines)) if BROKEN.search(self._lines[i])), None)
+            self._n_checked = self._n_dropped + (len(self._lines) if broken is None else broken)
             if broken is not None:
                 raise ServerDied(f"{self!r} is broken:\n" + "\n".join(self._lines[broken:broken + 120]))
 
@@ -236,6 +242,14 @@ class Server:
         self.check_log()
 
     # --- what it uses (Linux /proc) -------------------------------------------------------------------------
+
+    @property
+    def sanitized(self):
+        """A sanitizer is built in: its memory and speed say nothing about the server's."""
+        if self.binary not in _sanitized:
+            with open(shutil.which(self.binary) or self.binary, "rb") as f:
+                _sanitized[self.binary] = re.search(rb"__[atm]san_init", f.read()) is not None
+        return _sanitized[self.binary]
 
     @property
     def pid(self):

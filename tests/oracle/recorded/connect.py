@@ -27,6 +27,21 @@ case("none, HPUB is refused", sub(b"~.a", b"1"), "sync", hpub(b"~.a", b"NATS/1.0
 case("none, only PING", "sync")
 case("none, nothing sent", "eof")
 case("after operations", sub(b"~.a", b"1") + pub(b"~.a", b"x") + QUIET + pub(b"~.a", b"y"), "sync")
+BEFORE = sub(b"~.a", b"1") + sub(b"~.a", b"q", b"2") + sub(b"~.*", b"3") + sub(b"~.b", b"4") + b"UNSUB 4 2\r\n"
+USE = pub(b"~.a", b"x") + pub(b"~.b", b"y") * 3
+case("the first keeps the subscriptions before it", BEFORE + QUIET + USE, "sync")
+case("the first keeps the subscriptions before it, and their sids", BEFORE + VERBOSE + sub(b"~.c", b"1") + b"UNSUB 3\r\n" + USE + pub(b"~.c", b"z"), "sync")
+case("the first keeps the subscriptions before it, in another turn", BEFORE + USE, "sync", QUIET, "sync", USE, "sync")
+case("the second drops the subscriptions before the first", BEFORE + QUIET + QUIET + USE, "sync")
+case("the second drops the subscriptions before the first, in another turn", BEFORE, "sync", QUIET, "sync", QUIET + USE, "sync")
+case("the third drops what came between", BEFORE + QUIET + QUIET + sub(b"~.a", b"1") + USE + QUIET + USE, "sync")
+case("after many subscriptions", b"".join(sub(b"~.%d" % i, b"%d" % i) for i in range(200)) + HEADERS + pub(b"~.7", b"x") + pub(b"~.199", b"y") + HEADERS + pub(b"~.7", b"x"), "sync", chunkings=("whole", "random"))
+case("the first takes echo away from a subscription before it", sub(b"~.a", b"1") + pub(b"~.a", b"x") + NO_ECHO + pub(b"~.a", b"y"), "sync")
+case("the first brings headers to a subscription before it", sub(b"~.a", b"1") + HEADERS + hpub(b"~.a", b"NATS/1.0\r\nA: b\r\n\r\n", b"x"), "sync")
+case("the first brings no responders to an inbox before it", sub(b"~.in", b"1") + pub(b"~.none", b"x", b"~.in") + NO_RESP + pub(b"~.none", b"y", b"~.in"), "sync")
+case("protocol 1, where the second INFO stands", PROTO1 + sub(b"~.a", b"1") + pub(b"~.a", b"x") + b"PING\r\n" + pub(b"~.a", b"y") + b"PING\r\n", "sync")
+case("protocol 1 and verbose, where the second INFO stands", b'CONNECT {"protocol":1}\r\n' + sub(b"~.a", b"1") + b"PING\r\n" + pub(b"~..a", b"y") + b"PING\r\n", "sync")
+case("protocol 1 and no PING", PROTO1 + sub(b"~.a", b"1") + pub(b"~.a", b"x"), "eof")
 case("after PING", b"PING\r\n" + PROTO1 + b"PING\r\nPING\r\n", "sync")
 
 # --- single fields ----------------------------------------------------------------------------------------------------
@@ -51,9 +66,14 @@ for text in (b"9223372036854775808", b"1e0", b"1.0", b'"1"', b"true", b"[]", b"{
     case(f"protocol as {text!r}", b'CONNECT {"verbose":false,"protocol":' + text + b"}\r\nPING\r\n", "eof")
 for field in ("name", "lang", "version", "user", "pass", "auth_token", "nkey", "sig", "jwt", "proxy_sig", "import", "export", "remote_account"):
     for value in ("x", ""):
-        if field in ("import", "export"):
+        if field in ("import", "export"):  # objects; see below
             continue
         case(f"{field} is {value!r} where nobody asks for it", connect(**{"verbose": False, "pedantic": False, field: value}), SHOW, "sync")
+for field in ("import", "export"):
+    for value in ({}, None, {"allow": None, "deny": []}, {"allow": ["a", None], "deny": ["b.>"]}, {"other": 1}):
+        case(f"{field} is {value!r}", connect(**{"verbose": False, "pedantic": False, field: value}), SHOW, "sync", chunkings=("whole",))
+    for value in ("x", 1, [], {"allow": "a"}, {"deny": {}}, {"allow": [1]}, {"deny": [["a"]]}):
+        case(f"{field} is {value!r}, which closes", connect(**{"verbose": False, field: value}), "closes", chunkings=("whole",))
 for fields in ({"user": "u", "pass": "p"}, {"auth_token": "t"}, {"user": "u"}, {"nkey": "UXXX", "sig": "AAAA"}, {"jwt": "e30.e30.e30", "sig": "AAAA"}):
     case(f"credentials {sorted(fields)} where nobody asks for them", connect(verbose=False, pedantic=False, **fields), SHOW, "sync")
 for account in ("$SYS", "$G", "other", "x"):

@@ -71,6 +71,25 @@ for body in (b"", b" ", b" {", b" }", b" []", b" 1", b' "x"', b" x", b' {"port":
     case(f"INFO{body!r} closes", QUIET, "sync", b"INFO" + body + b"\r\n", "closes")
 case("INFO before CONNECT", b"INFO {}\r\n", "sync")
 
+# Every field that servers know, right and wrong; all right ones in one stream.
+STR, INT, BOOL, STRS, PERMS = ((b'"x"', b'""', b"null"), (b"1", b"b")), ((b"0", b"-7", b"null"), (b'"1"', b"1.0")), ((b"true", b"null"), (b"1", b'"true"')), ((b"[]", b'["a",null]', b"null"), (b"{}", b"[1]")), (
+    (b"{}", b'{"allow":["a"],"deny":[]}', b"null"), (b"[]", b'{"allow":"a"}', b'{"deny":[1]}'))
+INFO_FIELDS = {
+    "server_id server_name version git_commit go host client_ip nonce cluster domain remote_account xkey ip compression route_account route_acc_add_reqid gateway gateway_url": STR,
+    "proto port api_lvl route_pool_size route_pool_idx": INT,
+    "headers auth_required tls_required tls_verify tls_available jetstream cluster_dynamic ldm connect_info acc_is_sys lnoc lnocu info_on_connect gateway_nrp gateway_iom": BOOL,
+    "connect_urls ws_connect_urls gateway_urls leafnode_urls": STRS,
+    "import export": PERMS,
+    "max_payload": ((b"0", b"-1", b"2147483647"), (b"2147483648", b"-2147483649", b"1e3")),
+    "client_id": ((b"0", b"18446744073709551615"), (b"-1", b"18446744073709551616")),
+    "gossip_mode gateway_cmd": ((b"0", b"255"), (b"256", b"-1")),
+}
+for fields, (right, wrong) in INFO_FIELDS.items():
+    for field in fields.encode().split():
+        case(f"INFO with {field!r}, right", QUIET + b"".join(b'INFO {"%s":%s}\r\n' % (field, v) for v in right), "sync", chunkings=("whole",))
+        for v in wrong:
+            case(f"INFO with {field!r}: {v!r} closes", QUIET + b'INFO {"%s":%s}\r\nPING\r\n' % (field, v), "closes", chunkings=("whole",))
+
 # --- separators and line ends -----------------------------------------------------------------------------------
 
 case("tabs between arguments", QUIET + b"SUB\t~.a\t1\r\nPUB\t~.a\t2\r\nhi\r\n", "sync")
@@ -113,6 +132,8 @@ for end in (b"\n", b"\r", b"\rx", b"x\n", b"xx", b" \r\n", b"\n\r", b"\0\0", b"\
 case("a payload that is longer than its size", ECHO, "sync", b"PUB ~.a 2\r\nhello\r\nPING\r\n", "closes")
 case("a payload that is shorter than its size", ECHO, "sync", b"PUB ~.a 9\r\nhello\r\nPING\r\n", "closes")
 case("a payload that never comes", ECHO, "sync", b"PUB ~.a 9\r\nhel", "eof")
+case("a payload that is one byte shorter than its size, and nothing else", ECHO, "sync", b"PUB ~.a 6\r\nhello\r\n", "closes")
+case("a payload that is one byte longer than its size, and nothing else", ECHO, "sync", b"PUB ~.a 4\r\nhello", "closes")
 case("a payload whose line end never comes", ECHO, "sync", b"PUB ~.a 3\r\nhel", "eof")
 case("a payload whose LF never comes", ECHO, "sync", b"PUB ~.a 3\r\nhel\r", "eof")
 case("a verb that never ends", ECHO, "sync", b"PU", "eof")
@@ -134,4 +155,8 @@ for raw in (b"\0", b"\x01", b"\x7f", b"\x80", b"\xff", b"\xc3\xa9", b"\xe2\x82\x
     case(f"{raw!r} in a sid and a queue name", QUIET + sub(b"~.a", raw) + sub(b"~.b", b"s" + raw, b"q" + raw) + pub(b"~.a", b"x") + pub(b"~.b", b"y") + b"UNSUB " + raw + b"\r\n" + pub(b"~.a", b"z"), "sync")
     case(f"{raw!r} in error texts", b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true}\r\n'
          + pub(b"_GR_." + raw, b"") + pub(b"~.a", b"", b"$JS.ACK." + raw) + sub(b"~.inbox", b"1") + pub(b"~.none" + raw, b"", b"~.inbox"), "sync")
+for start in range(0, 256, 64):
+    some = [bytes([b]) for b in range(start, start + 64) if b not in b"\t\n\r "]
+    case(f"every byte from {start} in subjects", QUIET + b"".join(sub(b"~.a" + x + b"b", b"1%d" % x[0]) + sub(b"~." + x + b".*", b"2%d" % x[0]) + pub(b"~.a" + x + b"b", x) + pub(b"~." + x + b"." + x, x) for x in some), "sync", chunkings=("whole", "random"))
+    case(f"every byte from {start} in a pedantic client's subjects", b'CONNECT {"verbose":false}\r\n' + sub(b"~.>", b"1") + b"".join(pub(b"~.a" + x + b"b", x, b"~.r" + x) + pub(b"~." + x, x) for x in some), "sync", chunkings=("whole", "random"))
 case("the longest sid that fits", NO_RESP + sub(b"~.a", b"s" * 4000) + pub(b"~.a", b"x") + b"UNSUB " + b"s" * 4000 + b"\r\n" + pub(b"~.a", b"y"), "sync", chunkings=("whole", "random"))

@@ -31,7 +31,7 @@ for n in (MCL - 1, MCL):
     case(f"CONNECT with {n} argument bytes", b"CONNECT " + padded(b'{"verbose":false,"name":"', b'"}', n) + b"\r\n", "sync")
     case(f"INFO with {n} argument bytes", QUIET + b"INFO " + padded(b'{"server_name":"', b'"}', n) + b"\r\n", "sync")
     case(f"-ERR with {n} argument bytes", QUIET, "sync", b"-ERR " + padded(b"'", b"'", n) + b"\r\n", "closes")
-    case(f"SUB with {n} bytes of spaces before its arguments", QUIET + b"SUB " + b" " * n + b"~.a 1\r\n" + pub(b"~.a", b"x"), "sync")
+    case(f"SUB with {n} bytes of spaces before its arguments", QUIET + b"SUB" + b" " * n + b"~.a 1\r\n" + pub(b"~.a", b"x"), "sync")
 for n in (MCL + 1, MCL + 2, 2 * MCL, 20000):
     for tail in (b"\r\n", b"\n", b""):
         say = f"{n} argument bytes and {tail!r}"
@@ -43,6 +43,10 @@ for n in (MCL + 1, MCL + 2, 2 * MCL, 20000):
         case(f"INFO with {say}", QUIET, "sync", b"INFO " + padded(b'{"server_name":"', b'"}', n) + tail, "closes")
         case(f"-ERR with {say}", QUIET, "sync", b"-ERR " + padded(b"'", b"'", n) + tail, "closes")
         case(f"SUB with {n} bytes, spaces at the end, and {tail!r}", QUIET, "sync", b"SUB ~.a 1" + b" " * (n - 11) + tail, "closes")
+for n in (MCL + 1, 50000):
+    for verb in (b"SUB", b"PUB", b"CONNECT"):
+        case(f"{verb!r} with {n} bytes of spaces before its arguments", QUIET, "sync", verb + b" " * n + b"~.a 1\r\n", "eof", differs="separators", expect={"a": ([("PONG",)] + OVER, None)})
+        case(f"{verb!r} with {n} bytes of spaces and nothing else", QUIET, "sync", verb + b"\t" * n, "eof", differs="separators", expect={"a": ([("PONG",)] + OVER, None)})
 case("no -ERR before its time: a verbose client over the limit", VERBOSE, "sync", b"SUB " + b"x" * 5000, "closes")
 
 for verb in (b"PING", b"PONG", b"+OK"):
@@ -102,7 +106,14 @@ for subject in (b"~", b"~.a", b"~.a.b", b"~.a.b.c", b"~.*.*", b"~.*.*.*", b"~.a.
     tight(f"SUB to {subject!r}", VERBOSE + sub(subject, b"1") + sub(subject, b"2", b"q") + b"PING\r\n", "sync")
 tight("PUB with many tokens", QUIET + sub(b"~.>", b"1") + pub(b"~.a.b.c.d.e", b"x"), "sync")
 
+# max_connections 3, of which the driver's own is one
+SCENARIOS.append(Scenario("limits: few: one connection too many", [("open", "a"), ("send", "a", QUIET), ("sync", "a"), ("open", "b"), ("send", "b", QUIET), ("sync", "b"), ("open", "c"), ("closes", "c"), ("open", "d"), ("closes", "d"),
+                          ("sync", "a"), ("sync", "b")], profile="few", chunkings=("whole",)))
+
 # ping_interval 100 ms, ping_max 2
+case("impatient: a client that begins to answer PING", QUIET, "sync", b"PON", "closes", profile="impatient", chunkings=("whole",))
+for line in (b"+OK\r\n", b"INFO {}\r\n"):  # no sign of life, unlike PUB, SUB and PING
+    SCENARIOS.append(Scenario(f"limits: impatient: a client that only says {line!r}", [("open", "a"), ("send", "a", QUIET), ("sync", "a"), ("nags", "a", line)], profile="impatient", chunkings=("whole",)))
 case("impatient: a client that never answers PING", QUIET, "sync", "closes", profile="impatient", pings=True, chunkings=("whole",))
 case("impatient: a client that never says anything", "closes", profile="impatient", pings=True, chunkings=("whole",))
 case("impatient: a verbose client that never answers PING", VERBOSE + sub(b"~.a", b"1"), "closes", profile="impatient", pings=True, chunkings=("whole",))
