@@ -507,25 +507,35 @@ held_events_do_not_keep_it_awake(void **state)
 
 /* ---- the set ---- */
 
-/* As many mailboxes as lead to one shard stay within a bound, and none is smaller than it must be. */
+static uint64_t
+mailbox_of(uint32_t n_shards, uint64_t min)
+{
+    struct shard_set *set;
+    struct shard_set_cfg cfg = {.n_shards = n_shards, .mbox_bytes_min = min, .app = &app};
+
+    assert_int_equal(shard_set_new(&cfg, &set), OK);
+    uint64_t len = set->shards[0]->out[1]->mask + 1;
+    assert_null(set->shards[0]->out[0]);
+    assert_ptr_equal(set->shards[0]->out[1], set->shards[1]->in[0]);
+    shard_set_free(set);
+    return len;
+}
+
+/* What leads to one shard does not grow with their number, and no mailbox is smaller than it must be. */
 static void
 mailboxes_shrink_with_the_number_of_shards(void **state)
 {
-    static const struct {
-        uint32_t n_shards;
-        uint64_t min, want;
-    } rows[] = {{2, 0, 1 << 20}, {16, 0, 1 << 20}, {17, 0, 512 << 10}, {64, 0, 256 << 10}, {64, 400 << 10, 512 << 10}};
+    uint64_t first = mailbox_of(2, 0), last = first;
     (void)state;
 
-    for (uint32_t i = 0; i < N_ELEMS(rows); i++) {
-        struct shard_set *set;
-        struct shard_set_cfg cfg = {.n_shards = rows[i].n_shards, .mbox_bytes_min = rows[i].min, .app = &app};
-        assert_int_equal(shard_set_new(&cfg, &set), OK);
-        assert_int_equal(set->shards[0]->out[1]->mask + 1, rows[i].want);
-        assert_null(set->shards[0]->out[0]);
-        assert_ptr_equal(set->shards[0]->out[1], set->shards[1]->in[0]);
-        shard_set_free(set);
+    for (uint32_t n = 3; n <= SHARDS_MAX; n += n < 8 ? 1 : 8) {
+        uint64_t len = mailbox_of(n, 0);
+        assert_true(len <= last && (len & (len - 1)) == 0);
+        assert_true(len == first || len * n <= 32 << 20);
+        last = len;
     }
+    assert_true(last < first);
+    assert_int_equal(mailbox_of(SHARDS_MAX, last + 1), 2 * last);
     shard_set_free(NULL);
 }
 
