@@ -514,7 +514,7 @@ mailboxes_shrink_with_the_number_of_shards(void **state)
     static const struct {
         uint32_t n_shards;
         uint64_t min, want;
-    } rows[] = {{2, 0, 1 << 20}, {16, 0, 1 << 20}, {17, 0, 512 << 10}, {64, 0, 256 << 10}, {64, 400 << 10, 512 << 10}};
+    } rows[] = {{2, 0, 4 << 20}, {4, 0, 4 << 20}, {5, 0, 2 << 20}, {16, 0, 1 << 20}, {17, 0, 512 << 10}, {64, 0, 256 << 10}, {64, 400 << 10, 512 << 10}};
     (void)state;
 
     for (uint32_t i = 0; i < N_ELEMS(rows); i++) {
