@@ -214,11 +214,10 @@ forward_plain(struct broker *b, const struct pub_msg *m, uint64_t shards)
     return OK;
 }
 
-enum err
-broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks)
+/* Everything else: with arrays on its stack that the common case should not pay for. */
+__attribute__((noinline)) static enum err
+forward_any(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks)
 {
-    if (LIKELY(n_picks == 0 && !forward_by_ref(b, m)))
-        return forward_plain(b, m, plain);
     struct forward_part parts[SHARDS_MAX]; /* of the shards in question alone */
     struct mbox_buf *tail = NULL;
     uint64_t shards = plain;
@@ -249,4 +248,12 @@ broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const 
     }
     forward_unref(b, tail);
     return memory ? OK : ERR_AGAIN; /* a pool run dry is back-pressure */
+}
+
+enum err
+broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks)
+{
+    if (LIKELY(n_picks == 0 && !forward_by_ref(b, m)))
+        return forward_plain(b, m, plain);
+    return forward_any(b, m, plain, picks, n_picks);
 }

@@ -181,16 +181,23 @@ serve_find(const struct match *mt, uint32_t *at, const uint8_t *queue, uint32_t 
     return NULL;
 }
 
-/* Own member, or a peer's; ERR_AGAIN: a peer's, but its mailbox is full. */
-static enum err
-serve_try(struct broker *b, const struct match_group *g, const struct pub_msg *m)
+/* A member here, if there is one. */
+static bool
+serve_own(struct broker *b, const struct match_group *g, const struct pub_msg *m)
 {
     uint32_t sub;
 
     while (g != NULL && (sub = broker_pick_member(b, g, m)) != 0) {
         if (broker_deliver(b, sub, m))
-            return OK;
+            return true;
     }
+    return false;
+}
+
+/* A peer's member; ERR_AGAIN: its mailbox is full. */
+static enum err
+serve_pass(struct broker *b, const struct match_group *g, const struct pub_msg *m)
+{
     if (g == NULL || broker_n_remote(g) == 0 || m->hops >= BROKER_HOPS_MAX || MUTANT(b->sh->set, MUTATE_NO_PASS_ON)) {
         COUNT(&b->sh->counters, queue_dropped, 1); /* nobody is in the group any more, as if it had come to nobody */
         return OK;
@@ -204,6 +211,16 @@ serve_try(struct broker *b, const struct match_group *g, const struct pub_msg *m
     return e;
 }
 
+/* Of what goes on to peers, what waits goes first: one publisher's messages keep their order. Members here need not wait for it: while
+ * something waits no event is handled, so nobody can have come here since whom a message that waits would reach, too. (And so little
+ * waits: only what peers sent before they heard that a group has nobody here.) */
+static void
+serve_group(struct broker *b, const struct match_group *g, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
+{
+    if (!serve_own(b, g, m) && (b->deferred != NULL || serve_pass(b, g, m) != OK))
+        serve_defer(b, m, queue, queue_len);
+}
+
 void
 broker_serve_queues(struct broker *b, const struct match *mt, const struct pub_msg *m, const uint8_t *names, uint32_t names_len)
 {
@@ -213,28 +230,25 @@ broker_serve_queues(struct broker *b, const struct match *mt, const struct pub_m
         uint16_t len;
         memcpy(&len, names, sizeof(len));
         names += sizeof(len);
-        /* What waits goes first: one publisher's messages keep their order. */
-        if (b->deferred != NULL || serve_try(b, serve_find(mt, &at, names, len), m) != OK)
-            serve_defer(b, m, names, len);
+        serve_group(b, serve_find(mt, &at, names, len), m, names, len);
         names += len;
     }
 }
 
 /* One group, matched anew. */
-static enum err
-serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
+static const struct match_group *
+serve_match(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
 {
     uint32_t hint = 0, at = 0;
     const struct match *mt = interest_match(b->ix, m->acc, m->subject, m->subject_len, &hint);
 
-    return serve_try(b, serve_find(mt, &at, queue, queue_len), m);
+    return serve_find(mt, &at, queue, queue_len);
 }
 
 void
 broker_serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
 {
-    if (b->deferred != NULL || serve_queue(b, m, queue, queue_len) != OK)
-        serve_defer(b, m, queue, queue_len);
+    serve_group(b, serve_match(b, m, queue, queue_len), m, queue, queue_len);
 }
 
 bool
@@ -243,7 +257,8 @@ broker_on_drained(struct broker *b)
     while (b->deferred != NULL) {
         struct broker_deferred *d = b->deferred;
         d->msg.from = broker_from(b, d->msg.from_shard, d->msg.from_slot); /* it may have gone meanwhile */
-        if (serve_queue(b, &d->msg, d->bytes + d->msg.subject_len, d->queue_len) != OK)
+        const struct match_group *g = serve_match(b, &d->msg, d->bytes + d->msg.subject_len, d->queue_len);
+        if (!serve_own(b, g, &d->msg) && serve_pass(b, g, &d->msg) != OK)
             return false;
         b->deferred = d->next;
         if (b->deferred == NULL)

@@ -242,9 +242,10 @@ what_cannot_be_passed_on_at_once_waits_in_order(void **state)
     payload[900] = '\0';
     world_init(&w, 3, 16384);
     struct point *p = point_new(&w, 0, EP_ECHO), *gone = point_new(&w, 1, EP_ECHO), *next = point_new(&w, 2, EP_ECHO);
-    struct point *filler = point_new(&w, 1, EP_ECHO);
+    struct point *filler = point_new(&w, 1, EP_ECHO), *here = point_new(&w, 1, EP_ECHO);
     assert_int_equal(sub(&w, gone, "x", "q", "1"), OK);
     assert_int_equal(sub(&w, next, "fill", "", "9"), OK);
+    assert_int_equal(sub(&w, here, "y", "q", "3"), OK);
     settle(&w);
     assert_int_equal(sub(&w, next, "x", "q", "2"), OK);
     turn(&w, 2);
@@ -258,11 +259,13 @@ what_cannot_be_passed_on_at_once_waits_in_order(void **state)
         assert_int_equal(pub(&w, p, "x", "", payload), OK);
         want_len += (size_t)sprintf(want + want_len, "MSG x 2 900\r\n%s\r\n", payload);
     }
+    assert_int_equal(pub(&w, p, "y", "", "hi"), OK);
     turn(&w, 0);
     point_free(&w, p);
     turn(&w, 1);
     assert_int_equal(w.b[1].n_deferred, 8);
     assert_true(w.set->shards[1]->events_held);
+    hears(&w, here, "MSG y 3 2\r\nhi\r\n"); /* a member on this shard has not to wait for that */
     settle(&w);
     assert_int_equal(w.b[1].n_deferred, 0);
     assert_false(w.set->shards[1]->events_held);

@@ -215,5 +215,5 @@ main(void)
         cmocka_unit_test(a_second_connect_drops_the_subscriptions),
         cmocka_unit_test(a_second_connect_of_many_subscriptions_does_not_sleep_in_between),
     };
-    return cmocka_run_group_tests_name("client", tests, world_log_off, world_log_on);
+    return cmocka_run_group_tests_name("client", tests, world_log_trace, world_log_on);
 }

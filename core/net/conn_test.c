@@ -22,7 +22,8 @@ only_conn(struct world *w, uint32_t shard)
 static const char talk[] = "CONNECT {\"verbose\":true,\"headers\":true,\"no_responders\":true}\r\n"
                            "SUB a.* 1\r\nsub  b\tq  2 \r\nPUB a.b 3\r\nxyz\r\nPUB\ta.b \t in 0\r\n\r\n"
                            "HPUB a.c in 12 14\r\nNATS/1.0\r\n\r\nhi\r\nPUB b 1\r\n.\r\nUNSUB 1 5\r\nPUB a.x 1\r\n\n\r\n"
-                           "PUB no in.1 0\r\n\r\nSUB in.* 3\r\nPUB no in.1 0\r\n\r\nPING\r\nUNSUB 9\r\nUNSUB 1\nPUB a.b 1\r\n.\r\nPONG\r\nF"; /* one byte is enough to be refused */
+                           "PUB no in.1 0\r\n\r\nSUB in.* 3\r\nPUB no in.1 0\r\n\r\nPING\r\nUNSUB 9\r\nUNSUB 1\nPUB a.b 1\r\n.\r\nPONG\r\n"
+                           "F"; /* one byte is enough to be refused */
 static const char answer[] = "+OK\r\n+OK\r\n+OK\r\n+OK\r\nMSG a.b 1 3\r\nxyz\r\n+OK\r\nMSG a.b 1 in 0\r\n\r\n"
                              "+OK\r\nHMSG a.c 1 in 12 14\r\nNATS/1.0\r\n\r\nhi\r\n+OK\r\nMSG b 2 1\r\n.\r\n+OK\r\n+OK\r\nMSG a.x 1 1\r\n\n\r\n"
                              "+OK\r\n+OK\r\n+OK\r\nHMSG in.1 3 34 34\r\nNATS/1.0 503\r\nNats-Subject: no\r\n\r\n\r\nPONG\r\n+OK\r\n+OK\r\n+OK\r\n"
@@ -136,7 +137,7 @@ a_blocked_connection_goes_on_in_order_and_its_ping_does_not_overtake(void **stat
 static void
 all_blocked_connections_go_on_without_sleeping_in_between(void **state)
 {
-    enum { N = 3 * NET_BLOCKED_MAX };
+    enum { N = NET_BLOCKED_MAX + 50 };
     struct world w;
     struct client sub, *pubs = calloc(2 * N, sizeof(*pubs));
     uint32_t n = 0;
@@ -477,10 +478,13 @@ closing_many_subscriptions_is_spread_over_turns(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest traced[] = {
         cmocka_unit_test(every_split_of_a_conversation_gives_the_same_answer),
         cmocka_unit_test(single_bytes_of_a_conversation_give_the_same_answer),
         cmocka_unit_test(weather_does_not_change_the_answer),
+        cmocka_unit_test(last_words_go_out_however_slowly),
+    };
+    const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_blocked_connection_goes_on_in_order_and_its_ping_does_not_overtake),
         cmocka_unit_test(all_blocked_connections_go_on_without_sleeping_in_between),
         cmocka_unit_test(a_blocked_connection_with_more_than_a_turns_work_does_not_sleep_in_between),
@@ -489,10 +493,10 @@ main(void)
         cmocka_unit_test(a_consumer_with_too_much_pending_is_closed),
         cmocka_unit_test(a_connection_that_is_closed_by_its_own_publish_keeps_its_bytes_until_it_is_handled),
         cmocka_unit_test(a_send_without_progress_ends_at_the_write_deadline),
-        cmocka_unit_test(last_words_go_out_however_slowly),
         cmocka_unit_test(last_words_nobody_reads_end_at_the_write_deadline),
         cmocka_unit_test(a_slot_is_given_again_only_after_the_socket_is_closed),
         cmocka_unit_test(closing_many_subscriptions_is_spread_over_turns),
     };
-    return cmocka_run_group_tests_name("conn", tests, world_log_off, world_log_on);
+    return cmocka_run_group_tests_name("conn, traced", traced, world_log_trace, world_log_on) +
+           cmocka_run_group_tests_name("conn", tests, world_log_off, world_log_on);
 }

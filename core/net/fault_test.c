@@ -190,5 +190,5 @@ main(void)
         cmocka_unit_test(c8_a_connection_without_memory_for_its_info_is_closed_for_good),
         cmocka_unit_test(c8_a_pool_at_its_limit_serves_who_asks_for_little),
     };
-    return cmocka_run_group_tests_name("fault", tests, world_log_off, world_log_on);
+    return cmocka_run_group_tests_name("fault", tests, world_log_trace, world_log_on);
 }

@@ -224,5 +224,5 @@ main(void)
         cmocka_unit_test(a_stop_does_not_wait_for_who_does_not_read),
         cmocka_unit_test(a_stop_does_not_wait_for_the_mailbox_of_a_shard_that_has_ended),
     };
-    return cmocka_run_group_tests_name("listener", tests, world_log_off, world_log_on);
+    return cmocka_run_group_tests_name("listener", tests, world_log_trace, world_log_on);
 }

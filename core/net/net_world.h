@@ -165,6 +165,14 @@ world_log_off(void **state)
     return log_start(&(struct log_cfg){.file = "/dev/null"}) == OK ? 0 : -1;
 }
 
+/* The same, but all of it is made, down to the protocol's lines. */
+static inline int
+world_log_trace(void **state)
+{
+    (void)state;
+    return log_start(&(struct log_cfg){.file = "/dev/null", .debug = true, .trace = true}) == OK ? 0 : -1;
+}
+
 static inline int
 world_log_on(void **state)
 {

@@ -54,6 +54,28 @@ keys_differ_and_matter(void **state)
     assert_memory_not_equal(&c, &d, sizeof c);
 }
 
+/* A thousand subjects picked so that they all fall into one bucket under one key: under another they are spread like any others. (A
+ * bucket of 256 that holds 20 of them is 8 standard deviations off.) */
+static void
+c11_what_collides_under_one_key_does_not_under_another(void **state)
+{
+    enum { N = 1000, BUCKETS = 256 };
+    struct hash_key a, b;
+    uint32_t n[BUCKETS] = {0};
+    char text[32];
+    (void)state;
+
+    hash_key_seed(&a, 1);
+    hash_key_seed(&b, 2);
+    for (uint32_t i = 0, found = 0; found < N; i++) {
+        size_t len = (size_t)snprintf(text, sizeof(text), "evil.%u", i);
+        if (hash_bytes(&a, text, len) % BUCKETS != 0)
+            continue;
+        found++;
+        assert_true(++n[hash_bytes(&b, text, len) % BUCKETS] < 20);
+    }
+}
+
 /* Hashes of 100,000 numbered subjects spread over the low bits as evenly as chance has it: no bucket of 1,024 has
  * twice its share (one that has is farther off than 9 standard deviations). */
 static void
@@ -118,6 +140,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_paper_s_example_comes_out),   cmocka_unit_test(no_bytes_have_a_hash),
         cmocka_unit_test(keys_differ_and_matter),          cmocka_unit_test(hashes_spread),
+        cmocka_unit_test(c11_what_collides_under_one_key_does_not_under_another),
         cmocka_unit_test(the_generator_is_the_published_one), cmocka_unit_test(below_is_fair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

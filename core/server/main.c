@@ -124,7 +124,7 @@ server_shards_cfg(struct server *s, struct shard_set_cfg *ret)
 static bool
 server_write_pid(const char *path)
 {
-    FILE *f = fopen(path, "w");
+    FILE *f = fopen(path, "we");
     if (f == NULL)
         return false;
     bool ok = fprintf(f, "%d", (int)getpid()) > 0;
