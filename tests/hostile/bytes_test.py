@@ -250,7 +250,7 @@ def test_garbage_hurts_nobody_else(server, witness, seed):
         if round_ % 10 == 0:
             witness.turn()
     server.check_alive()
-    wait_rss_below(server, before + (200 if server.sanitized else 8) * MIB)
+    wait_rss_below(server, before + 8 * MIB)
 
 
 def test_a_flood_of_garbage_is_cut_at_once(server, witness):
