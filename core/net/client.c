@@ -6,7 +6,11 @@
 #include "core/broker/subject.h"
 #include "core/net/net_priv.h"
 
-enum { RTT_FRESH_S = 3600 /* a round trip time older than an hour is measured again */ };
+enum {
+    RTT_FRESH_S = 3600,     /* a round trip time older than an hour is measured again */
+    CLIENT_WORK_SUB = 8,    /* of the turn's budget, which counts deliveries: walks the index, tells all shards */
+    CLIENT_WORK_JSON = 32,  /* a document is parsed, and memory taken */
+};
 
 static bool
 client_write_err(struct net *n, struct conn *c, enum nats_err err)
@@ -364,12 +368,19 @@ client_on_info(struct net *n, struct conn *c, const struct nats_op *op)
 
 /* ---- all of them ---- */
 
+/* What an operation that is no publish costs of the turn's budget. */
+static const uint8_t client_work[NATS_KIND_N] = {
+    [NATS_SUB] = CLIENT_WORK_SUB,   [NATS_UNSUB] = CLIENT_WORK_SUB, [NATS_CONNECT] = CLIENT_WORK_JSON, [NATS_INFO] = CLIENT_WORK_JSON,
+    [NATS_PING] = 1,                [NATS_PONG] = 1,                [NATS_PLUS_OK] = 1,                [NATS_MINUS_ERR] = 1,
+};
+
 /* Everything but publishes: rare, with text buffers on its stack that publishes should not pay for. */
 __attribute__((noinline)) static enum client_result
 client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
 {
     char name[CONN_NAME_MAX], text[256];
 
+    n->sh->work_left -= client_work[op->kind];
     switch ((enum nats_kind)op->kind) {
     case NATS_SUB: return client_on_sub(n, c, op);
     case NATS_UNSUB: return client_on_unsub(n, c, op);
