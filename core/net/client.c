@@ -422,6 +422,8 @@ client_on_bad(struct net *n, struct conn *c, const struct nats_bad *bad)
     char name[CONN_NAME_MAX];
 
     COUNT(&n->sh->counters, protocol_errors, 1);
+    if (bad->err == NATS_ERR_MAX_PAYLOAD)
+        COUNT(&n->sh->counters, payloads_refused, 1);
     (void)nats_bad_text(bad, n->line, n->line_cap); /* cut is fine in a log */
     log_err("%s - %s", conn_name(c, name, sizeof(name)), n->line);
     if (bad->err != NATS_ERR_NONE)
