@@ -395,7 +395,7 @@ client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
     case NATS_PUB:
     case NATS_HPUB:
     case NATS_KIND_N:
-    default: ASSERT(!"an operation that is not ours"); return CLIENT_CLOSE;
+    default: ASSERT(false); /* an operation that is not ours */ return CLIENT_CLOSE;
     }
 }
 
