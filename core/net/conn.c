@@ -237,7 +237,9 @@ static bool
 conn_in_keep(struct net *n, struct conn *c, const uint8_t *p, uint32_t len)
 {
     if (!conn_in_room(n, c, len)) {
+        char name[CONN_NAME_MAX];
         COUNT(&n->sh->counters, bufs_refused, 1);
+        log_err("%s - out of buffers for its input; closing it", conn_name(c, name, sizeof(name)));
         conn_close(n, c, NATS_CLOSED_READ_ERROR);
         return false;
     }
