@@ -362,7 +362,7 @@ broker_on_record(struct broker *b, uint32_t from, const struct mbox_rec *rec)
         return;
     }
     default:
-        ASSERT(!"a record type of another room");
+        ASSERT(false); /* a record type of another room */
     }
 }
 

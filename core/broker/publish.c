@@ -98,7 +98,7 @@ broker_pick_shard(struct broker *b, const struct match_group *g, uint64_t mask)
         if (total == 0)
             return -1;
     }
-    ASSERT(!"a weighted pick found nobody");
+    ASSERT(false); /* a weighted pick found nobody */
     return -1;
 }
 

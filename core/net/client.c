@@ -7,7 +7,11 @@
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
 
-enum { RTT_FRESH_S = 3600 /* a round trip time older than an hour is measured again */ };
+enum {
+    RTT_FRESH_S = 3600,     /* a round trip time older than an hour is measured again */
+    CLIENT_WORK_SUB = 8,    /* of the turn's budget, which counts deliveries: walks the index, tells all shards */
+    CLIENT_WORK_JSON = 32,  /* a document is parsed, and memory taken */
+};
 
 static bool
 client_write_err(struct net *n, struct conn *c, enum nats_err err)
@@ -380,6 +384,12 @@ client_on_info(struct net *n, struct conn *c, const struct nats_op *op)
 
 /* ---- all of them ---- */
 
+/* What an operation that is no publish costs of the turn's budget. */
+static const uint8_t client_work[NATS_KIND_N] = {
+    [NATS_SUB] = CLIENT_WORK_SUB,   [NATS_UNSUB] = CLIENT_WORK_SUB, [NATS_CONNECT] = CLIENT_WORK_JSON, [NATS_INFO] = CLIENT_WORK_JSON,
+    [NATS_PING] = 1,                [NATS_PONG] = 1,                [NATS_PLUS_OK] = 1,                [NATS_MINUS_ERR] = 1,
+};
+
 /* Everything but publishes: rare, with text buffers on its stack that publishes should not pay for. */
 __attribute__((noinline)) static enum client_result
 client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
@@ -388,6 +398,7 @@ client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
 
     if (op->kind == NATS_SUB || op->kind == NATS_UNSUB || op->kind == NATS_PING)
         c->last_in_ns = n->sh->now; /* a sign of life, as a publish is; CONNECT, INFO and +OK are none */
+    n->sh->work_left -= client_work[op->kind];
     switch ((enum nats_kind)op->kind) {
     case NATS_SUB: return client_on_sub(n, c, op);
     case NATS_UNSUB: return client_on_unsub(n, c, op);
@@ -402,7 +413,7 @@ client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
     case NATS_PUB:
     case NATS_HPUB:
     case NATS_KIND_N:
-    default: ASSERT(!"an operation that is not ours"); return CLIENT_CLOSE;
+    default: ASSERT(false); /* an operation that is not ours */ return CLIENT_CLOSE;
     }
 }
 
@@ -431,6 +442,8 @@ client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const str
     if (bad->payload && (c->flags & CONN_PEDANTIC) != 0)
         client_on_begun(n, c, op);
     COUNT(&n->sh->counters, protocol_errors, 1);
+    if (bad->err == NATS_ERR_MAX_PAYLOAD)
+        COUNT(&n->sh->counters, payloads_refused, 1);
     (void)nats_bad_text(bad, n->line, n->line_cap); /* cut is fine in a log */
     log_err("%s - %s", conn_name(c, name, sizeof(name)), n->line);
     if (bad->err != NATS_ERR_NONE)

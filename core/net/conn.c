@@ -237,7 +237,9 @@ static bool
 conn_in_keep(struct net *n, struct conn *c, const uint8_t *p, uint32_t len)
 {
     if (!conn_in_room(n, c, len)) {
+        char name[CONN_NAME_MAX];
         COUNT(&n->sh->counters, bufs_refused, 1);
+        log_err("%s - out of buffers for its input; closing it", conn_name(c, name, sizeof(name)));
         conn_close(n, c, NATS_CLOSED_READ_ERROR);
         return false;
     }
@@ -574,9 +576,21 @@ conn_close(struct net *n, struct conn *c, enum nats_closed why)
     }
     timer_disarm(&sh->timers, &c->write_timer);
     COUNT(&sh->counters, conns_closed, 1);
-    io_close(sh->io, &c->sock);
-    c->next_closing = n->closing_head;
+    c->next_closing = n->closing_head; /* at the head: conn_close_socks finds the new ones there */
     n->closing_head = c->ep.slot;
+}
+
+void
+conn_close_socks(struct net *n)
+{
+    for (uint32_t slot = n->closing_head; slot != 0;) {
+        struct conn *c = net_conn(n, slot);
+        if ((c->flags & CONN_IO_CLOSED) != 0)
+            return;
+        c->flags |= CONN_IO_CLOSED;
+        io_close(n->sh->io, &c->sock);
+        slot = c->next_closing;
+    }
 }
 
 void

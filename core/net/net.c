@@ -193,6 +193,7 @@ net_on_flush(struct shard *sh)
         c->ep.flags &= (uint8_t)~EP_DIRTY;
         conn_flush(n, c);
     }
+    conn_close_socks(n);
     /* Connections whose subscriptions were not all taken back are no reason to stay: the peers end, too. */
     if (n->stopping && n->n_socks == 0 && !n->listener_open)
         sh->done = true;

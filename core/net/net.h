@@ -9,7 +9,7 @@
  *      +-------------------------+
  *     OPEN        reads and writes
  *     LAST_WORDS  reads nothing more; what is queued (an -ERR) goes out, within the write deadline
- *     CLOSING     io_close was called; its subscriptions are being removed. Free when both are done.
+ *     CLOSING     io_close is called when the turn is published; its subscriptions are being removed. Free when both are done.
  *
  * Threads  the owning shard; struct net_cfg is immutable and shared.
  * Memory   connections come from a slab and keep no buffer while idle.
@@ -79,6 +79,7 @@ enum conn_flag {
     CONN_PEDANTIC = 512,
     CONN_SUBS_GONE = 1024,
     CONN_STALL_WANTED = 2048, /* stall after the operation in progress */
+    CONN_IO_CLOSED = 8192,    /* io_close was called */
     CONN_SUBJECT_SEEN = 4096, /* pedantic: the subject of the publish in progress was looked at, and complained about */
 };
 

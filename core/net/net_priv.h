@@ -56,6 +56,9 @@ void conn_close(struct net *n, struct conn *c, enum nats_closed why);
 void conn_close_err(struct net *n, struct conn *c, enum nats_err err, enum nats_closed why);
 /* Try again what waited for mailboxes, and what paused. */
 void conn_resume_all(struct net *n);
+/* Close the sockets of what conn_close closed in this turn. Only once the turn is published: the peer that sees the end of its
+ * connection may ask elsewhere for what it had sent. */
+void conn_close_socks(struct net *n);
 /* Go on removing closed connections. */
 void conn_reap_all(struct net *n);
 void conn_send_info(struct net *n, struct conn *c, bool connect_info);

@@ -72,7 +72,7 @@ trace_in(const struct conn *c, const struct nats_op *op)
         break;
     case NATS_KIND_N:
     default:
-        ASSERT(!"an operation the parser does not make");
+        ASSERT(false); /* an operation the parser does not make */
     }
     log_trc("%s - <<- [%s%s]", name, trace_verbs[op->kind], args);
 }

@@ -7,9 +7,10 @@
  * begins wherever the last one ended, and copying to such an address costs up to three times as much.)
  *
  * Receiving. One multishot request per socket. It ends by itself when buffers run out (ENOBUFS), when the socket had its
- * share (recv_limit) or when the kernel likes; then the socket queues in `rearm`, first come first served, and as many are
- * armed again in a turn as there are buffers to serve them. So a noisy socket waits behind everyone it made wait, and a
- * thousand starved ones do not storm.
+ * share (recv_limit) or when the kernel likes; then the socket queues, and as many are armed again in a turn as there are
+ * buffers to serve them, those that got none (`starved`) before those that had some (`rearm`). In one queue for all, a few
+ * noisy sockets that are armed anew each turn would take all buffers each turn, and a quiet one behind them would never
+ * get any. So a noisy socket waits behind everyone it made wait, and a thousand starved ones do not storm.
  *
  * Sending. See uio_send.
  *
@@ -131,10 +132,10 @@ static void
 uio_unlink(struct uio *u, struct io_sock *s)
 {
     if (s->flags & UIO_RECV_QUEUED)
-        io_list_remove(&u->rearm, s);
+        io_list_remove(s->flags & UIO_RECV_STARVED ? &u->starved : &u->rearm, s);
     if (s->flags & UIO_ACCEPT_PAUSED)
         io_list_remove(&u->paused, s);
-    s->flags &= (uint16_t)~(UIO_RECV_QUEUED | UIO_ACCEPT_PAUSED);
+    s->flags &= (uint16_t)~(UIO_RECV_QUEUED | UIO_RECV_STARVED | UIO_ACCEPT_PAUSED);
 }
 
 static void
@@ -343,8 +344,14 @@ uio_recv_queue(struct uio *u, struct io_sock *s, bool starved)
 {
     if (starved || u->n_bufs_kernel == 0)
         IO_STAT_ADD(&u->io, n_starved, 1);
-    s->flags |= UIO_RECV_QUEUED;
-    io_list_push(&u->rearm, s);
+    s->flags |= starved ? UIO_RECV_QUEUED | UIO_RECV_STARVED : UIO_RECV_QUEUED;
+    io_list_push(starved ? &u->starved : &u->rearm, s);
+}
+
+static bool
+uio_recv_waits(const struct uio *u)
+{
+    return u->starved.head != NULL || u->rearm.head != NULL;
 }
 
 static void
@@ -358,7 +365,7 @@ uio_recv_start(struct io *io, struct io_sock *s)
     s->flags |= UIO_RECV_WANTED;
     if (s->flags & UIO_RECV_ARMED)
         return; /* being canceled: armed again when that is done */
-    if (u->n_bufs_kernel > 0 && u->rearm.head == NULL)
+    if (u->n_bufs_kernel > 0 && !uio_recv_waits(u))
         uio_recv_arm(u, s);
     else
         uio_recv_queue(u, s, false);
@@ -379,20 +386,20 @@ uio_recv_stop(struct io *io, struct io_sock *s)
     }
 }
 
-/* Arm sockets that wait, oldest first, as many as the free buffers can serve. True when some still wait although there are
+/* Arm sockets that wait, as many as the free buffers can serve. True when some still wait although there are
  * buffers: those armed may have nothing to receive, so the caller must not sleep on them. */
 static bool
 uio_recv_rearm(struct uio *u)
 {
     uint32_t n = u->n_bufs_kernel == 0 ? 0 : (uint32_t)max_u64(1, (uint64_t)u->n_bufs_kernel * u->buf_len / UIO_ARM_SHARE);
 
-    while (n-- > 0 && u->rearm.head != NULL) {
-        struct io_sock *s = io_list_pop(&u->rearm);
-        s->flags &= (uint16_t)~UIO_RECV_QUEUED;
+    while (n-- > 0 && uio_recv_waits(u)) {
+        struct io_sock *s = io_list_pop(u->starved.head != NULL ? &u->starved : &u->rearm);
+        s->flags &= (uint16_t)~(UIO_RECV_QUEUED | UIO_RECV_STARVED);
         IO_STAT_ADD(&u->io, n_rearm, 1);
         uio_recv_arm(u, s);
     }
-    return u->rearm.head != NULL && u->n_bufs_kernel > 0;
+    return uio_recv_waits(u) && u->n_bufs_kernel > 0;
 }
 
 /* The receive request ended. Returns 1 if that is an event. */
@@ -673,7 +680,7 @@ uio_wait(struct io *io, int64_t deadline_ns)
         if (u->paused.head != NULL && u->accept_resume_ns < deadline_ns)
             deadline_ns = u->accept_resume_ns;
     }
-    if (UNLIKELY(u->rearm.head != NULL) && uio_recv_rearm(u))
+    if (UNLIKELY(uio_recv_waits(u)) && uio_recv_rearm(u))
         poll = true;
     uio_bufs_publish(u);
     if (poll || u->closed.head != NULL || u->rest.len > 0 || uring_cq_tail(&u->ring) != uring_cq_head(&u->ring)) {

@@ -261,7 +261,7 @@ uio_free(struct io *io)
 {
     struct uio *u = uio_of(io);
 
-    ASSERT(u->closed.head == NULL && u->rearm.head == NULL && u->paused.head == NULL);
+    ASSERT(u->closed.head == NULL && u->rearm.head == NULL && u->starved.head == NULL && u->paused.head == NULL);
     if (u->ring.ring_fd >= 0) {
         uio_bufs_unregister(u);
         uring_close(&u->ring);

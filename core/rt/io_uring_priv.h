@@ -51,7 +51,7 @@ enum {
     UIO_RECV_WANTED = BIT(0),
     UIO_RECV_ARMED = BIT(1),     /* a receive request is in flight */
     UIO_RECV_CANCELING = BIT(2), /* ... and asked to stop */
-    UIO_RECV_QUEUED = BIT(3),    /* in `rearm` */
+    UIO_RECV_QUEUED = BIT(3),    /* in `rearm` or `starved` */
     UIO_RECV_DONE = BIT(4),      /* end of stream or failure was told */
     UIO_RECV_ONCE = BIT(5),      /* was armed before */
     UIO_SENDING = BIT(6),
@@ -61,6 +61,7 @@ enum {
     UIO_ACCEPT_CANCELING = BIT(10),
     UIO_ACCEPT_PAUSED = BIT(11), /* in `paused` */
     UIO_CLOSING = BIT(12),
+    UIO_RECV_STARVED = BIT(13), /* in `starved` */
 };
 
 struct uio_buf {
@@ -91,6 +92,7 @@ struct uio {
     bool msg_ring;
     uint32_t n_sends, n_inline_max; /* sends of this turn so far; how many of them go out at once */
     struct io_list rearm;  /* want to receive, wait for their turn */
+    struct io_list starved; /* before those: found no buffer the last time */
     struct io_list closed; /* owe IO_EV_CLOSED */
     struct io_list paused; /* listeners out of descriptors */
     int64_t accept_resume_ns;

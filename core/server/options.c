@@ -80,7 +80,7 @@ options_usage(void)
         size_t off = 0;
         for (const char *p = r->names; *p != '\0' && off + 4 < sizeof(names);) {
             size_t len = strcspn(p, " ");
-            int n = snprintf(names + off, sizeof(names) - off, "%s%s%.*s", off > 0 ? ", " : "", len == 1 || len == 2 ? "-" : "--", (int)len, p);
+            int n = snprintf(names + off, sizeof(names) - off, "%s%s%.*s", off > 0 ? ", " : "", len == 1 || isupper((unsigned char)*p) ? "-" : "--", (int)len, p);
             off += n > 0 ? (size_t)n : 0;
             p += len + strspn(p + len, " ");
         }

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hostile.witness import MIB, Flood, discard, until, wait_rss_below
+from hostile.witness import MIB, Flood, until, wait_rss_below
 
 PENDING_CUT = r"Slow Consumer Detected: MaxPending of %d Exceeded"
 DEADLINE_CUT = r"Slow Consumer Detected: WriteDeadline of"

@@ -30,7 +30,7 @@ def test_a_CONNECT_byte_by_byte_from_many_at_once(server, witness):
         # Its own message, and those of others that came after its SUB.
         assert {(m.subject, m.payload) for m in c.fence()} == {(b"slow.x", b"ok")}
         c.close()
-    wait_rss_below(server, before + (100 if server.sanitized else 8) * MIB)
+    wait_rss_below(server, before + 8 * MIB)
 
 
 def test_connections_that_never_say_anything_cost_next_to_nothing(server, witness):
@@ -42,7 +42,7 @@ def test_connections_that_never_say_anything_cost_next_to_nothing(server, witnes
     for c in silent:
         c.close()
     n_conns_gone(server, n_fds)
-    wait_rss_below(server, before + (64 if server.sanitized else 4) * MIB)
+    wait_rss_below(server, before + 4 * MIB)
 
 
 def test_a_silent_client_without_CONNECT_becomes_stale(start_server):
@@ -153,7 +153,7 @@ def test_half_closed_and_never_reading_is_cut_by_the_write_deadline(start_server
     c.shutdown_write()
     server.wait_log("WriteDeadline of 0.200s exceeded|Client connection closed")
     n_conns_gone(server, n_fds)
-    wait_rss_below(server, before + (200 if server.sanitized else 24) * MIB)
+    wait_rss_below(server, before + 24 * MIB)
     c.close()
 
 
@@ -205,7 +205,7 @@ def test_F6_a_subscriber_that_stops_reading_is_cut_by_the_write_deadline(start_s
     witness.turn()
     server.wait_log(r"Slow Consumer Detected: WriteDeadline of 0\.300s exceeded with \d+ total bytes\.")
     stalled.close()
-    wait_rss_below(server, before + (200 if server.sanitized else 24) * MIB)
+    wait_rss_below(server, before + 24 * MIB)
 
 
 def test_F6_a_slow_reader_that_reads_is_not_cut(start_server, served):

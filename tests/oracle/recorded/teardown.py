@@ -25,6 +25,10 @@ for name, last in (("a parser error", b"garbage\r\n"), ("a silent close", b"PUB 
     case(f"a large answer before {name}", *opened("a", QUIET + sub(b"~.a", b"1")), ("send", "a", pub(b"~.a", b"x" * 60000) * 4 + last), ("closes", "a"), chunkings=("whole", "random"))
 
 case("everything is handled before a half-close", *opened("b", QUIET + sub(b"~.a", b"1")), *opened("a", VERBOSE + sub(b"~.a", b"1")), ("send", "a", pub(b"~.a", b"x") * 5 + b"PING\r\n"), ("eof", "a"), ("sync", "b"))
+everywhere = [step for conn in "bcd" for step in opened(conn, QUIET + sub(b"~.a", b"1"))]
+for leaver in "aefg":
+    everywhere += [("open", leaver), ("send", leaver, QUIET + pub(b"~.a", b"hi") * 5), ("eof", leaver)] + [("sync", conn) for conn in "bcd"]
+case("whoever saw a connection end finds what it published everywhere", *everywhere, chunkings=("whole",) * 10)
 case("a half-close inside a payload", *opened("b", QUIET + sub(b"~.a", b"1")), *opened("a", QUIET), ("send", "a", pub(b"~.a", b"x") + b"PUB ~.a 10\r\nhalf"), ("eof", "a"), ("sync", "b"))
 case("a half-close after INFO", ("open", "a"), ("eof", "a"))
 case("a half-close inside CONNECT", ("open", "a"), ("send", "a", b"CONNECT {"), ("eof", "a"))
