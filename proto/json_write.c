@@ -20,16 +20,23 @@ json_write_short(uint32_t rune)
     }
 }
 
+/* One UTF-16 unit. */
+static void
+json_write_unit(struct out *o, uint32_t unit)
+{
+    out_str(o, "\\u");
+    out_hex(o, unit, 4);
+}
+
 /* A character as \uXXXX; two of them for one beyond U+FFFF. */
 static void
 json_write_escape(struct out *o, uint32_t rune)
 {
     if (rune > 0xffff) {
-        json_write_escape(o, 0xd800 + ((rune - 0x10000) >> 10));
+        json_write_unit(o, 0xd800 + ((rune - 0x10000) >> 10));
         rune = 0xdc00 + ((rune - 0x10000) & 0x3ff);
     }
-    out_str(o, "\\u");
-    out_hex(o, rune, 4);
+    json_write_unit(o, rune);
 }
 
 static void
