@@ -460,15 +460,16 @@ conn_resume_all(struct net *n)
         if (n->sh->work_left <= 0)
             break;
     }
-    /* Whose turn did not come will not be woken: the wish for room was granted already. */
-    if (n->n_vain < n->blocked.n)
-        n->again = true;
     while (n->stalled.head != 0 && net_conn(n, n->stalled.head)->stall_until_ns <= n->sh->now) {
         struct conn *c = conn_list_pop(n, &n->stalled);
         c->flags &= (uint16_t)~CONN_STALLED;
         if (c->state == CONN_OPEN)
             (void)conn_resume(n, c);
     }
+    /* Whose turn did not come will not be woken: the wish for room was granted already, or it was the budget that stopped it (some that
+     * paused are among them since the last loop). */
+    if (n->n_vain < n->blocked.n)
+        n->again = true;
     if (n->stalled.head != 0 && !timer_armed(&n->stall_timer))
         timer_arm(&n->sh->timers, &n->stall_timer, net_conn(n, n->stalled.head)->stall_until_ns);
 }
