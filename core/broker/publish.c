@@ -181,9 +181,9 @@ serve_find(const struct match *mt, uint32_t *at, const uint8_t *queue, uint32_t 
     return NULL;
 }
 
-/* Own member, or a peer's; ERR_AGAIN: a peer's, but its mailbox is full. */
+/* Own member, or a peer's; ERR_AGAIN: a peer's, but its mailbox is full, or !may_pass. */
 static enum err
-serve_try(struct broker *b, const struct match_group *g, const struct pub_msg *m)
+serve_try(struct broker *b, const struct match_group *g, const struct pub_msg *m, bool may_pass)
 {
     uint32_t sub;
 
@@ -195,6 +195,8 @@ serve_try(struct broker *b, const struct match_group *g, const struct pub_msg *m
         COUNT(&b->sh->counters, queue_dropped, 1); /* nobody is in the group any more, as if it had come to nobody */
         return OK;
     }
+    if (!may_pass)
+        return ERR_AGAIN;
     struct broker_pick pick = {.name = g->name, .name_len = g->name_len, .shard = (uint32_t)broker_pick_shard(b, g, UINT64_MAX)};
     struct pub_msg passed = *m;
     passed.hops++;
@@ -213,8 +215,9 @@ broker_serve_queues(struct broker *b, const struct match *mt, const struct pub_m
         uint16_t len;
         memcpy(&len, names, sizeof(len));
         names += sizeof(len);
-        /* What waits goes first: one publisher's messages keep their order. */
-        if (b->deferred != NULL || serve_try(b, serve_find(mt, &at, names, len), m) != OK)
+        /* An own member gets it at once, whatever waits: what is delivered after it (a plain message of the same publisher, for one) must
+         * not overtake it. Only what is passed on, too, queues up behind what waits for that. */
+        if (serve_try(b, serve_find(mt, &at, names, len), m, b->deferred == NULL) != OK)
             serve_defer(b, m, names, len);
         names += len;
     }
@@ -222,18 +225,18 @@ broker_serve_queues(struct broker *b, const struct match *mt, const struct pub_m
 
 /* One group, matched anew. */
 static enum err
-serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
+serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len, bool may_pass)
 {
     uint32_t hint = 0, at = 0;
     const struct match *mt = interest_match(b->ix, m->acc, m->subject, m->subject_len, &hint);
 
-    return serve_try(b, serve_find(mt, &at, queue, queue_len), m);
+    return serve_try(b, serve_find(mt, &at, queue, queue_len), m, may_pass);
 }
 
 void
 broker_serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uint32_t queue_len)
 {
-    if (b->deferred != NULL || serve_queue(b, m, queue, queue_len) != OK)
+    if (serve_queue(b, m, queue, queue_len, b->deferred == NULL) != OK)
         serve_defer(b, m, queue, queue_len);
 }
 
@@ -243,7 +246,7 @@ broker_on_drained(struct broker *b)
     while (b->deferred != NULL) {
         struct broker_deferred *d = b->deferred;
         d->msg.from = broker_from(b, d->msg.from_shard, d->msg.from_slot); /* it may have gone meanwhile */
-        if (serve_queue(b, &d->msg, d->bytes + d->msg.subject_len, d->queue_len) != OK)
+        if (serve_queue(b, &d->msg, d->bytes + d->msg.subject_len, d->queue_len, true) != OK)
             return false;
         b->deferred = d->next;
         if (b->deferred == NULL)
