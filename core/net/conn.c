@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/net/net_priv.h"
+#include "core/rt/mutate.h"
 #include "core/rt/fault.h"
 
 enum {
@@ -283,6 +284,25 @@ enum conn_ran {
     RAN_CLOSED,
 };
 
+/* A planted bug (MUTATE_OVERTAKE; nobody calls it in the server): the PING behind the operation at p, first_len bytes long, that waits
+ * for room changes places with it. False: what follows is no whole PING. */
+static bool
+conn_overtake(const struct conn *c, const uint8_t *p, uint32_t len, uint32_t first_len)
+{
+    struct nats_op op;
+    struct nats_bad bad;
+    uint8_t ping[16];
+
+    if (first_len == len || nats_parse(p + first_len, len - first_len, &c->lim, &op, &bad) != NATS_OP || op.kind != NATS_PING ||
+        op.n_bytes > sizeof(ping))
+        return false;
+    uint8_t *at = (uint8_t *)(uintptr_t)p; /* a receive buffer, or our own */
+    memcpy(ping, at + first_len, op.n_bytes);
+    memmove(at + op.n_bytes, at, first_len);
+    memcpy(at, ping, op.n_bytes);
+    return true;
+}
+
 /* Handle the operations in [p, p + len). */
 static enum conn_ran
 conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t *ret_used)
@@ -312,6 +332,8 @@ conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t
         if (UNLIKELY(r == CLIENT_CLOSE))
             return RAN_CLOSED;
         if (UNLIKELY(r == CLIENT_AGAIN)) {
+            if (MUTANT(n->sh->set, MUTATE_OVERTAKE) && conn_overtake(c, p + used, len - used, (uint32_t)op.n_bytes))
+                continue;
             conn_block(n, c);
             ran = RAN_PAUSED;
             break;
