@@ -202,8 +202,6 @@ serve_pass(struct broker *b, const struct match_group *g, const struct pub_msg *
         COUNT(&b->sh->counters, queue_dropped, 1); /* nobody is in the group any more, as if it had come to nobody */
         return OK;
     }
-    if (!may_pass)
-        return ERR_AGAIN;
     struct broker_pick pick = {.name = g->name, .name_len = g->name_len, .shard = (uint32_t)broker_pick_shard(b, g, UINT64_MAX)};
     struct pub_msg passed = *m;
     passed.hops++;
