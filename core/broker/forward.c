@@ -4,6 +4,7 @@
 #include "core/broker/broker.h"
 #include "core/broker/broker_priv.h"
 #include "core/rt/copy.h"
+#include "core/rt/mutate.h"
 
 /* ---- queue groups ---- */
 
@@ -221,17 +222,21 @@ forward_any(struct broker *b, const struct pub_msg *m, uint64_t plain, const str
     struct forward_part parts[SHARDS_MAX]; /* of the shards in question alone */
     struct mbox_buf *tail = NULL;
     uint64_t shards = plain;
-    bool room = true, memory = true;
+    uint64_t full = 0;
+    bool memory = true;
 
     for (uint32_t i = 0; i < n_picks; i++)
         shards |= picks[i].sub == 0 ? BIT64(picks[i].shard) : 0;
     for (uint64_t s = shards; s != 0; s &= s - 1) {
         uint32_t i = (uint32_t)__builtin_ctzll(s);
         parts[i] = forward_part_of(i, picks, n_picks);
-        room &= forward_part_room(b, i, m, &parts[i]);
+        full |= forward_part_room(b, i, m, &parts[i]) ? 0 : BIT64(i);
     }
-    if (!room || shards == 0)
-        return shards == 0 ? OK : ERR_AGAIN;
+    if (shards == 0)
+        return OK;
+    if (full != 0 && !(MUTANT(b->sh->set, MUTATE_PARTIAL) && full != shards))
+        return ERR_AGAIN;
+    shards &= ~full; /* some and not all: a mutant's alone */
     for (uint64_t s = shards; memory && s != 0; s &= s - 1)
         memory = forward_part_names(b, (uint32_t)__builtin_ctzll(s), m, picks, n_picks, &parts[__builtin_ctzll(s)]);
     if (memory && forward_by_ref(b, m)) {
@@ -247,13 +252,13 @@ forward_any(struct broker *b, const struct pub_msg *m, uint64_t plain, const str
         forward_unref(b, parts[i].names);
     }
     forward_unref(b, tail);
-    return memory ? OK : ERR_AGAIN; /* a pool run dry is back-pressure */
+    return memory && full == 0 ? OK : ERR_AGAIN; /* a pool run dry is back-pressure */
 }
 
 enum err
 broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks)
 {
-    if (LIKELY(n_picks == 0 && !forward_by_ref(b, m)))
+    if (LIKELY(n_picks == 0 && !forward_by_ref(b, m) && !MUTANT(b->sh->set, MUTATE_PARTIAL)))
         return forward_plain(b, m, plain);
     return forward_any(b, m, plain, picks, n_picks);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/net/net_priv.h"
+#include "core/rt/mutate.h"
 #include "core/rt/fault.h"
 
 enum {
@@ -285,6 +286,25 @@ enum conn_ran {
     RAN_CLOSED,
 };
 
+/* A planted bug (MUTATE_OVERTAKE; nobody calls it in the server): the PING behind the operation at p, first_len bytes long, that waits
+ * for room changes places with it. False: what follows is no whole PING. */
+static bool
+conn_overtake(const struct conn *c, const uint8_t *p, uint32_t len, uint32_t first_len)
+{
+    struct nats_op op;
+    struct nats_bad bad;
+    uint8_t ping[16];
+
+    if (first_len == len || nats_parse(p + first_len, len - first_len, &c->lim, &op, &bad) != NATS_OP || op.kind != NATS_PING ||
+        op.n_bytes > sizeof(ping))
+        return false;
+    uint8_t *at = (uint8_t *)(uintptr_t)p; /* a receive buffer, or our own */
+    memcpy(ping, at + first_len, op.n_bytes);
+    memmove(at + op.n_bytes, at, first_len);
+    memcpy(at, ping, op.n_bytes);
+    return true;
+}
+
 /* Handle the operations in [p, p + len). */
 static enum conn_ran
 conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t *ret_used)
@@ -314,6 +334,8 @@ conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t
         if (UNLIKELY(r == CLIENT_CLOSE))
             return RAN_CLOSED;
         if (UNLIKELY(r == CLIENT_AGAIN)) {
+            if (MUTANT(n->sh->set, MUTATE_OVERTAKE) && conn_overtake(c, p + used, len - used, (uint32_t)op.n_bytes))
+                continue;
             conn_block(n, c);
             ran = RAN_PAUSED;
             break;
@@ -462,15 +484,16 @@ conn_resume_all(struct net *n)
         if (n->sh->work_left <= 0)
             break;
     }
-    /* Whose turn did not come will not be woken: the wish for room was granted already. */
-    if (n->n_vain < n->blocked.n)
-        n->again = true;
     while (n->stalled.head != 0 && net_conn(n, n->stalled.head)->stall_until_ns <= n->sh->now) {
         struct conn *c = conn_list_pop(n, &n->stalled);
         c->flags &= (uint16_t)~CONN_STALLED;
         if (c->state == CONN_OPEN)
             (void)conn_resume(n, c);
     }
+    /* Whose turn did not come will not be woken: the wish for room was granted already, or it was the budget that stopped it (some that
+     * paused are among them since the last loop). */
+    if (n->n_vain < n->blocked.n)
+        n->again = true;
     if (n->stalled.head != 0 && !timer_armed(&n->stall_timer))
         timer_arm(&n->sh->timers, &n->stall_timer, net_conn(n, n->stalled.head)->stall_until_ns);
 }

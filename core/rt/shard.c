@@ -55,6 +55,7 @@ shard_set_alloc(struct shard_set *set)
         sh->id = i;
         sh->n_shards = n;
         sh->turn = 1;
+        sh->work_max = SHARD_WORK_MAX;
         sh->drain_from = -1;
         set->shards[i] = sh;
     }
@@ -381,7 +382,7 @@ shard_drain_batch(struct shard *sh)
 bool
 shard_drain(struct shard *sh, uint32_t max_batches)
 {
-    sh->work_left = SHARD_WORK_MAX;
+    sh->work_left = sh->work_max;
     if (sh->n_shards > 1) {
         if (!sh->drain_open)
             shard_drain_begin(sh);
@@ -419,7 +420,7 @@ shard_handle(struct shard *sh, uint32_t max_events)
 {
     if (sh->drain_open)
         return;
-    sh->work_left = SHARD_WORK_MAX;
+    sh->work_left = sh->work_max;
     if (!sh->events_held)
         shard_handle_events(sh, max_events);
     /* Also when events are held back or the budget is gone: a timer that is due and does not fire would keep the shard from

@@ -88,6 +88,7 @@ struct shard {
 
     int64_t now;          /* this turn's clock, after take */
     int64_t work_left;    /* budget of the step in progress; deliveries subtract from it */
+    int64_t work_max;     /* what a step begins with: SHARD_WORK_MAX; less in a simulation */
     uint64_t turn;        /* number of the turn in progress; starts at 1 */
     uint64_t dirty;       /* mailboxes pushed to this turn, a bit per shard */
     int64_t stamp;        /* of the publish in progress */
