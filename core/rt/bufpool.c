@@ -119,6 +119,17 @@ bufpool_check_owner(struct bufpool *bp)
 #endif
 }
 
+void
+bufpool_hand_over(struct bufpool *bp)
+{
+#ifdef MIDGE_ASSERT_SLOW
+    if (bp != NULL)
+        bp->owned = false;
+#else
+    (void)bp;
+#endif
+}
+
 static void
 bufpool_init_class(struct bufpool_class *c, uint32_t cls)
 {

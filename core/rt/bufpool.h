@@ -42,6 +42,8 @@ struct bufpool;
 /* limit_bytes: bound of the memory behind buffers, taken or free; 0 = none. own: bufpool_free, NULL without memory. */
 struct bufpool *bufpool_new(uint64_t limit_bytes);
 void bufpool_free(struct bufpool *bp); /* every buffer must be back; NULL is fine */
+/* The owning thread has ended; whoever calls next owns it. NULL is fine. */
+void bufpool_hand_over(struct bufpool *bp);
 
 /* A buffer of at least len bytes; *ret_cap says how many (needed to give it back). NULL at the limit. Not zeroed. */
 void *bufpool_take(struct bufpool *bp, uint32_t len, uint32_t *ret_cap);

@@ -101,6 +101,11 @@ shard_set_free(struct shard_set *set)
 {
     if (set == NULL)
         return;
+    /* The shards' threads have ended. What is still referred to from a mailbox goes back to its pool here. */
+    for (uint32_t i = 0; i < set->n_shards; i++) {
+        if (set->shards[i] != NULL)
+            bufpool_hand_over(set->shards[i]->bufs);
+    }
     if (set->mboxes != NULL) {
         for (uint32_t i = 0; i < set->n_shards * set->n_shards; i++)
             mbox_fini(&set->mboxes[i]);
