@@ -69,13 +69,24 @@ run_client_step(struct run *r, bool acting, bool lazy)
     return false;
 }
 
+/* The server has nothing of c any more, and all its shards can know it. */
+static bool
+run_is_forgotten(const struct run *r, const struct client *c)
+{
+    const struct h_client *hc = &r->h->clients[c->id];
+
+    if (!c->open || hc->shard == UINT32_MAX) /* it never subscribed */
+        return true;
+    return world_find_cid(&r->w, hc->cid) == UINT32_MAX && world_has_published(&r->w, hc->shard);
+}
+
 /* Clients that ended: when the server has forgotten them, their place is free. */
 static void
 run_forget(struct run *r)
 {
     for (uint32_t i = 0; i < r->cfg.n_clients; i++) {
         struct client *c = r->clients[i];
-        if (c == NULL || !c->over || (c->open && world_find_cid(&r->w, r->h->clients[c->id].cid) != UINT32_MAX))
+        if (c == NULL || !c->over || !run_is_forgotten(r, c))
             continue;
         history_gone(r->h, c->id);
         client_free(c);

@@ -409,6 +409,12 @@ world_find_cid(const struct world *w, uint64_t cid)
     return UINT32_MAX;
 }
 
+bool
+world_has_published(const struct world *w, uint32_t shard)
+{
+    return w->shards[shard].at <= AT_HANDLED || w->shards[shard].at == AT_DONE;
+}
+
 uint32_t
 world_n_conns(const struct world *w)
 {

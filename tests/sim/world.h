@@ -123,6 +123,8 @@ const char *world_leaks(struct world *w, char *to, size_t cap);
 
 /* The shard on which the connection with this cid lives; UINT32_MAX: none, it is gone with all its subscriptions. */
 uint32_t world_find_cid(const struct world *w, uint64_t cid);
+/* Whatever this shard has handled, it has told the others. */
+bool world_has_published(const struct world *w, uint32_t shard);
 uint32_t world_n_conns(const struct world *w);
 
 /* A roll of the world's dice: below n, and a chance in a hundred. */
