@@ -132,7 +132,7 @@ story_close(struct story *s)
     }
     assert_null(world_leaks(&s->w, leak, sizeof(leak)));
     for (uint32_t i = 0; i < s->w.cfg.n_shards; i++)
-        shard_ask(s->w.set, i, 1 /* stop */);
+        shard_ask(s->w.set, i, NET_ASK_STOP);
     for (uint32_t i = 0; i < s->w.cfg.n_shards; i++) {
         while (s->w.shards[i].at != AT_DONE) {
             if (!world_step(&s->w))
