@@ -37,8 +37,6 @@
     X(slow_consumers_pending,   "connections cut for more than max_pending bytes waiting")                  \
     X(slow_consumers_deadline,  "connections cut because a write outlasted write_deadline")                 \
     X(stale_conns,              "connections cut because PINGs went unanswered")                            \
-    X(auth_timeouts,            "connections cut because CONNECT did not come in time")                     \
-    X(auth_failures,            "connections refused for their credentials")                                \
     X(protocol_errors,          "connections cut for breaking the protocol")                                \
     X(subs_refused,             "subscriptions refused by max_subscriptions or for want of memory")         \
     X(payloads_refused,         "publishes above max_payload")                                              \
@@ -54,7 +52,6 @@
     X(mbox_wakes_spared,        "times a shard with news was awake anyway")                                 \
     /* the loop */                                                                                          \
     X(turns,                    "turns of the loop")                                                        \
-    X(turns_idle,               "turns that found nothing to do")                                           \
     X(sleeps,                   "times the shard went to sleep")                                            \
     X(polls,                    "times it looked again instead")
 
