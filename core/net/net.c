@@ -1,7 +1,6 @@
 /* The shard's callbacks: events, records, turns. */
 #include "core/net/net.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,17 +241,6 @@ net_on_ask(struct shard *sh, uint32_t bits)
     timer_arm(&sh->timers, &n->stall_timer, sh->now + NET_STOP_NS);
 }
 
-/* What the shard did in its life: the first thing to look at when it was slow. */
-static void
-net_log_totals(struct shard *sh)
-{
-    const struct io_stats *st = io_stats(sh->io);
-    log_dbg("shard %u: %" PRIu64 " turns, %" PRIu64 " sleeps, %" PRIu64 " system calls, %" PRIu64 " receives, %" PRIu64 " sends, %" PRIu64
-            " bytes in, %" PRIu64 " bytes out, starved %" PRIu64 ", rearmed %" PRIu64 ", mailbox full %" PRIu64 ", wakes %" PRIu64,
-            sh->id, sh->counters.turns, sh->counters.sleeps, st->n_enter, st->n_recv, st->n_send, sh->counters.in_bytes,
-            sh->counters.out_bytes, st->n_starved, st->n_rearm, sh->counters.mbox_full, sh->counters.mbox_wakes);
-}
-
 /* An event nobody handles any more: what it carries goes back. */
 static void
 net_drop_event(struct net *n, const struct io_event *ev)
@@ -298,7 +286,6 @@ net_on_stop(struct shard *sh)
 {
     struct net *n = net_of(sh);
 
-    net_log_totals(sh);
     net_close_sockets(n);
     while (n->all_head != 0) {
         struct conn *c = net_conn(n, n->all_head);
