@@ -43,7 +43,7 @@ static void
 lines_come_out_in_order(void **state)
 {
     (void)state;
-    struct log_queue q;
+    static struct log_queue q; /* the stack that a sanitizer makes up is not aligned as this is */
     struct rng rng;
     static uint32_t lens[100000];
     uint32_t n_in = 0, n_out = 0, n_full = 0;
@@ -87,7 +87,7 @@ static void
 taken_lines_hold_their_room(void **state)
 {
     (void)state;
-    struct log_queue q;
+    static struct log_queue q; /* the stack that a sanitizer makes up is not aligned as this is */
     assert_int_equal(log_queue_init(&q, TEST_LEN), OK);
     uint32_t n = 0;
     while (test_push(&q, n, 240))
@@ -116,7 +116,7 @@ static void
 two_threads_agree(void **state)
 {
     (void)state;
-    struct log_queue q;
+    static struct log_queue q; /* the stack that a sanitizer makes up is not aligned as this is */
     pthread_t thread;
     assert_int_equal(log_queue_init(&q, TEST_LEN), OK);
     assert_int_equal(pthread_create(&thread, NULL, test_producer, &q), 0);
@@ -141,7 +141,7 @@ no_memory_is_an_error(void **state)
     (void)state;
     if (!fault_armed_builds)
         skip();
-    struct log_queue q;
+    static struct log_queue q; /* the stack that a sanitizer makes up is not aligned as this is */
     fault_arm(0);
     assert_int_equal(log_queue_init(&q, TEST_LEN), ERR_NOMEM);
     assert_true(fault_disarm());

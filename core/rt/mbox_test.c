@@ -40,7 +40,7 @@ check(const struct mbox_rec *r, uint64_t serial, uint64_t len)
 static void
 what_is_pushed_is_taken_when_its_turn_is_published(void **state)
 {
-    struct mbox m;
+    static struct mbox m; /* the stack that a sanitizer makes up is not aligned as this is */
     int64_t stamp;
     (void)state;
 
@@ -72,7 +72,7 @@ what_is_pushed_is_taken_when_its_turn_is_published(void **state)
 static void
 a_batch_taken_in_part_stays_available(void **state)
 {
-    struct mbox m;
+    static struct mbox m; /* the stack that a sanitizer makes up is not aligned as this is */
     int64_t stamp;
     (void)state;
 
@@ -102,7 +102,7 @@ a_batch_taken_in_part_stays_available(void **state)
 static void
 records_never_wrap_and_pads_are_not_seen(void **state)
 {
-    struct mbox m;
+    static struct mbox m; /* the stack that a sanitizer makes up is not aligned as this is */
     int64_t stamp;
     (void)state;
 
@@ -127,7 +127,7 @@ records_never_wrap_and_pads_are_not_seen(void **state)
 static void
 what_room_promises_fits(void **state)
 {
-    struct mbox m;
+    static struct mbox m; /* the stack that a sanitizer makes up is not aligned as this is */
     struct rng rng;
     uint64_t in = 0, out = 0, n_no = 0, lens[4096];
     int64_t stamp;
@@ -162,7 +162,7 @@ what_room_promises_fits(void **state)
 static void
 a_full_mailbox_says_no_until_the_consumer_is_done(void **state)
 {
-    struct mbox m;
+    static struct mbox m; /* the stack that a sanitizer makes up is not aligned as this is */
     int64_t stamp;
     uint64_t n = 0;
     (void)state;
@@ -185,7 +185,7 @@ a_full_mailbox_says_no_until_the_consumer_is_done(void **state)
 static void
 a_wish_for_room_is_granted_once(void **state)
 {
-    struct mbox m;
+    static struct mbox m; /* the stack that a sanitizer makes up is not aligned as this is */
     (void)state;
 
     assert_int_equal(mbox_init(&m, CAP), OK);
@@ -229,7 +229,7 @@ buf_unref(struct mbox_buf *b)
 static void
 a_buffer_is_home_when_every_head_has_passed_it(void **state)
 {
-    struct mbox a, b;
+    static struct mbox a, b;
     uint32_t n_released = 0;
     int64_t stamp;
     (void)state;
@@ -269,7 +269,7 @@ a_buffer_is_home_when_every_head_has_passed_it(void **state)
 static void
 references_are_bounded_in_number_and_bytes(void **state)
 {
-    struct mbox m;
+    static struct mbox m; /* the stack that a sanitizer makes up is not aligned as this is */
     uint32_t n_released = 0, n = 0;
     int64_t stamp;
     (void)state;
