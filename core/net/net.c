@@ -72,8 +72,10 @@ net_on_trim_timer(struct timer *t, int64_t now_ns)
     struct net *n = CONTAINER_OF(t, struct net, trim_timer);
 
     for (uint32_t i = 0; i < n->sh->n_shards; i++) {
-        if (i != n->sh->id)
-            mbox_reclaim(n->sh->out[i]); /* else the last large payload would stay until the next one */
+        if (i == n->sh->id)
+            continue;
+        mbox_reclaim(n->sh->out[i]); /* else the last large payload would stay until the next one */
+        mbox_trim(n->sh->out[i]);
     }
     interest_trim(n->broker.ix);
     slab_trim(&n->conns);

@@ -73,6 +73,22 @@ mbox_reclaim(struct mbox *m)
         mbox_release_first(m);
 }
 
+void
+mbox_trim(struct mbox *m)
+{
+    bool quiet = m->w_tail == m->w_looked && !mbox_dirty(m);
+
+    m->w_looked = m->w_tail;
+    if (!quiet || m->w_tail - m->w_trimmed < MBOX_TRIM_MIN)
+        return;
+    m->w_head_seen = atomic_load_explicit(&m->head, memory_order_acquire); /* P1 */
+    if (m->w_head_seen != m->w_tail)
+        return;
+    /* Nobody reads a byte of an empty ring, and what is pushed next is written before it is read. */
+    (void)madvise(m->ring, m->mask + 1, MADV_DONTNEED); /* refused: it is only kept */
+    m->w_trimmed = m->w_tail;
+}
+
 /* Bytes that n records of rec_len take at worst from here on: a batch head if none is open, and one pad, which is
  * shorter than what did not fit before the end. */
 static uint64_t

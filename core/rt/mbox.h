@@ -14,7 +14,7 @@
  * cannot block each other's buffers.
  *
  * Shape    power-of-two bytes; positions only grow and are masked on use. Records are 8-byte aligned and never wrap.
- * Threads  push side (room, push, ref, seal, reclaim): the producer shard. take side: the consumer shard.
+ * Threads  push side (room, push, ref, seal, reclaim, trim): the producer shard. take side: the consumer shard.
  * Memory   ring and reference table are allocated by mbox_init; nothing afterwards.
  * Source   design/architecture.md "Mailboxes", "One rule that orders everything".
  */
@@ -36,6 +36,7 @@ enum {
     MBOX_INLINE_MAX = 4096,               /* payloads above travel by reference */
     MBOX_REF_BYTES_MAX = 4 * 1024 * 1024, /* by reference and not yet home, per mailbox (one message may exceed it alone) */
     MBOX_REFS_MAX = 1024,
+    MBOX_TRIM_MIN = 64 * 1024,            /* less than this written since the last time is not worth a system call */
     MBOX_TYPE_PAD = 0,                    /* types below MBOX_TYPE_USER are the mailbox's own */
     MBOX_TYPE_BATCH = 1,
     MBOX_TYPE_USER = 2,
@@ -86,6 +87,8 @@ struct mbox {
     struct mbox_ref *refs;
     uint32_t ref_head, ref_tail;
     uint64_t ref_bytes;
+    uint64_t w_looked;  /* w_tail when mbox_trim last looked */
+    uint64_t w_trimmed; /* w_tail when it last gave the ring's memory back */
     uint64_t n_records;
 
     /* consumer's own */
@@ -155,6 +158,9 @@ bool mbox_room_wanted(struct mbox *m);
 
 /* Release what is home. Bounded by MBOX_REFS_MAX. */
 void mbox_reclaim(struct mbox *m);
+
+/* Producer, a few times a second: give the ring's memory back to the system where nothing was pushed since the last call and all is taken. */
+void mbox_trim(struct mbox *m);
 
 /* Consumer: the stamp of the batch at the head if it is of a turn <= published and stamped <= now_ns; else false.
  * A batch taken in part stays available. */

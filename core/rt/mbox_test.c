@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -304,6 +305,70 @@ references_are_bounded_in_number_and_bytes(void **state)
     assert_int_equal(n_released, n);
 }
 
+static uint32_t
+n_resident(const struct mbox *m)
+{
+    unsigned char pages[MBOX_TRIM_MIN * 4 / 4096];
+    uint32_t n = 0;
+
+    assert_int_equal(m->mask + 1, sizeof(pages) * 4096);
+    assert_int_equal(mincore(m->ring, m->mask + 1, pages), 0);
+    for (size_t i = 0; i < sizeof(pages); i++)
+        n += pages[i] & 1;
+    return n;
+}
+
+static void
+take_all(struct mbox *m, uint64_t turn)
+{
+    int64_t stamp;
+
+    while (mbox_peek(m, turn, INT64_MAX, &stamp)) {
+        do
+            (void)mbox_take(m);
+        while (mbox_in_batch(m));
+    }
+    mbox_done(m);
+}
+
+/* A burst fills the ring. Its memory stays while the mailbox is in use or holds anything, goes when it was quiet for a while, and the mailbox
+ * works as before. */
+static void
+a_quiet_and_empty_mailbox_gives_its_memory_back(void **state)
+{
+    static struct mbox m;
+    int64_t stamp;
+    (void)state;
+
+    assert_int_equal(mbox_init(&m, MBOX_TRIM_MIN * 4), OK);
+    for (uint64_t i = 0; mbox_room(&m, 1, 1000, 0); i++)
+        push(&m, i, 1000);
+    mbox_seal(&m, 1, 10);
+    uint32_t n_full = n_resident(&m);
+    assert_true(n_full > MBOX_TRIM_MIN * 3 / 4096);
+    mbox_trim(&m);
+    mbox_trim(&m);
+    assert_int_equal(n_resident(&m), n_full); /* not taken yet */
+    take_all(&m, 1);
+    assert_true(mbox_room(&m, 1, 100, 0));
+    push(&m, 0, 100);
+    mbox_seal(&m, 2, 20);
+    take_all(&m, 2);
+    mbox_trim(&m);
+    assert_int_equal(n_resident(&m), n_full); /* used since the last look */
+    mbox_trim(&m);
+    assert_int_equal(n_resident(&m), 0);
+    push(&m, 7, 500);
+    mbox_seal(&m, 3, 30);
+    assert_true(mbox_peek(&m, 3, 30, &stamp));
+    check(mbox_take(&m), 7, 500);
+    mbox_done(&m);
+    mbox_trim(&m);
+    mbox_trim(&m);
+    assert_int_equal(n_resident(&m), 1); /* a little is not worth a system call */
+    mbox_fini(&m);
+}
+
 /* ---- two threads ---- */
 
 enum { N_RECORDS = 100000 };
@@ -409,6 +474,7 @@ main(void)
         cmocka_unit_test(a_wish_for_room_is_granted_once),
         cmocka_unit_test(a_buffer_is_home_when_every_head_has_passed_it),
         cmocka_unit_test(references_are_bounded_in_number_and_bytes),
+        cmocka_unit_test(a_quiet_and_empty_mailbox_gives_its_memory_back),
         cmocka_unit_test(two_threads_see_the_same_sequence),
     };
     return cmocka_run_group_tests_name("mbox", tests, NULL, NULL);
