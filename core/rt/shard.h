@@ -37,7 +37,7 @@
 
 enum {
     SHARDS_MAX = 64,
-    SHARD_WORK_MAX = 16384,
+    SHARD_WORK_MAX = 32768,
     SHARD_TIMERS_MAX = 1024,
 };
 
