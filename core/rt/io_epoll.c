@@ -35,7 +35,7 @@ enum {
     EIO_RECV_BYTES_MAX = 64 * 1024 * 1024,
     EIO_PIECE_MIN = 8 * 1024, /* with less than this left, a buffer is full */
     EIO_PIECE_ALIGN = 64,
-    EIO_ROUNDS = 4,       /* pieces one socket may have in one io_take */
+    EIO_ROUNDS = 8,       /* pieces one socket may have in one io_take: as much as io_uring gives it; with half of it, 16 KiB messages cost a quarter more */
     EIO_ACCEPT_MAX = 64,  /* connections one listener may give in one round */
     EIO_ACCEPT_PAUSE_MS = 100,
 };
