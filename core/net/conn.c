@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "core/net/net_priv.h"
-#include "core/rt/mutate.h"
 #include "core/rt/fault.h"
+#include "core/rt/mutate.h"
 
 enum {
     CONN_IN_MIN = 512,

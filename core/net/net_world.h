@@ -85,17 +85,7 @@ world_step(struct world *w, uint32_t i)
     shard_wait_end(sh);
     w->asleep[i] = false;
     w->n_steps++;
-    shard_take(sh);
-    shard_clock(sh);
-    if (shard_drain(sh, UINT32_MAX))
-        shard_handle(sh, UINT32_MAX);
-    shard_handled(sh);
-    shard_publish_begin(sh);
-    while (shard_publish_seal(sh))
-        ;
-    shard_publish_end(sh);
-    shard_wake_peers(sh);
-    shard_flush(sh);
+    shard_turn_waited(sh);
     return true;
 }
 

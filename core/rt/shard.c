@@ -498,9 +498,8 @@ shard_flush(struct shard *sh)
 }
 
 void
-shard_turn(struct shard *sh)
+shard_turn_waited(struct shard *sh)
 {
-    shard_wait(sh);
     shard_take(sh);
     shard_clock(sh);
     if (shard_drain(sh, UINT32_MAX))
@@ -512,4 +511,11 @@ shard_turn(struct shard *sh)
     shard_publish_end(sh);
     shard_wake_peers(sh);
     shard_flush(sh);
+}
+
+void
+shard_turn(struct shard *sh)
+{
+    shard_wait(sh);
+    shard_turn_waited(sh);
 }

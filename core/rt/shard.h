@@ -197,6 +197,8 @@ bool shard_publish_seal(struct shard *sh);
 void shard_publish_end(struct shard *sh);
 void shard_wake_peers(struct shard *sh);
 void shard_flush(struct shard *sh);
+/* All of the above once, after the wait; for whoever waits in a way of its own. */
+void shard_turn_waited(struct shard *sh);
 /* All of the above once. */
 void shard_turn(struct shard *sh);
 
