@@ -62,6 +62,7 @@ struct net_cfg {
 struct net_set {
     const struct net_cfg *cfg;
     _Atomic uint32_t port; /* where shard 0 listens; written once, before the first accept */
+    _Atomic bool told;     /* why it cannot start is in the log already */
 };
 
 enum conn_state { CONN_FREE, CONN_OPEN, CONN_LAST_WORDS, CONN_CLOSING };
