@@ -53,9 +53,8 @@ listener_stop(struct net *n)
         io_close(n->sh->io, &n->listener);
 }
 
-/* Connections that live now, everywhere. */
-static uint64_t
-listener_n_live(struct net *n, uint32_t *ret_least)
+uint64_t
+listener_n_live(struct net *n, uint32_t *ret_least, uint32_t ret_live[SHARDS_MAX])
 {
     uint64_t total = 0, least_n = UINT64_MAX;
 
@@ -63,6 +62,8 @@ listener_n_live(struct net *n, uint32_t *ret_least)
         /* n_closed has 32 bits, and wraps: so does the difference, which is small. */
         uint32_t live = (uint32_t)n->n_assigned[i] - atomic_load_explicit(&n->sh->set->pub[i].n_closed, memory_order_relaxed);
         total += live;
+        if (ret_live != NULL)
+            ret_live[i] = live;
         if (live < least_n) {
             least_n = live;
             *ret_least = i;
@@ -83,7 +84,7 @@ listener_on_accept(struct net *n, struct io_event *ev)
         return;
     }
     int fd = (int)ev->res;
-    bool refuse = listener_n_live(n, &to) >= n->cfg->max_connections;
+    bool refuse = listener_n_live(n, &to, NULL) >= n->cfg->max_connections;
     uint64_t cid = n->next_cid++;
     if (to != sh->id && !refuse && mbox_room(sh->out[to], 1, sizeof(struct record_conn), 0)) {
         struct record_conn *r = (void *)shard_push(sh, to, RECORD_CONN, sizeof(*r));
