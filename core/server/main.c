@@ -17,7 +17,7 @@ main(int argc, char **argv)
     case OPTIONS_RUN: break;
     case OPTIONS_HELP: options_usage(); return EXIT_SUCCESS;
     case OPTIONS_VERSION: printf("nats-server: v%s\nmidge: v%s\n", SERVER_VERSION, MIDGE_VERSION); return EXIT_SUCCESS;
-    case OPTIONS_BAD: options_usage(); return EXIT_USAGE;
+    default: options_usage(); return EXIT_USAGE;
     }
     if (sodium_init() < 0) {
         fprintf(stderr, "nats-server: the system gives no random numbers\n");
