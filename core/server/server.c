@@ -12,7 +12,6 @@
 
 enum {
     EXIT_USAGE = 2,
-    SERVER_API_LEVEL = 4,
     SERVER_PID_MODE = 0600,
     BUSY_POLL_AUTO_NS = 200000, /* the dearest wake-up seen on a virtual machine */
 };
@@ -22,44 +21,6 @@ server_warn(void *arg, const char *text)
 {
     (void)arg;
     log_wrn("%s", text);
-}
-
-static void
-server_net_cfg(struct server *s)
-{
-    const struct options *o = &s->opts;
-
-    nkey_random(NKEY_SERVER, s->id);
-    nkey_random(NKEY_CURVE, s->xkey);
-    (void)snprintf(s->go, sizeof(s->go), "midge-%s", MIDGE_VERSION); /* fits */
-    s->net = (struct net_cfg){
-        .host = o->host,
-        .port = (uint16_t)(o->port < 0 ? 0 : o->port),
-        .max_connections = (uint32_t)o->max_connections,
-        .max_subs = (uint32_t)o->max_subscriptions,
-        .max_sub_tokens = (uint32_t)o->max_sub_tokens,
-        .max_control_line = (uint32_t)o->max_control_line,
-        .max_payload = o->max_payload,
-        .max_pending = (uint64_t)o->max_pending,
-        .write_deadline_ns = o->write_deadline_ns,
-        .ping_interval_ns = o->ping_interval_ns,
-        .ping_max = (uint32_t)o->ping_max,
-        .headers = true,
-        .no_stall = o->no_fast_producer_stall,
-        .info =
-            {
-                .server_id = s->id,
-                .server_name = o->server_name != NULL ? o->server_name : s->id,
-                .version = SERVER_VERSION,
-                .go = s->go,
-                .host = o->host,
-                .headers = true,
-                .api_lvl = SERVER_API_LEVEL,
-                .xkey = s->xkey,
-            },
-    };
-    hash_key_random(&s->net.key);
-    s->net_set.cfg = &s->net;
 }
 
 /* The longest records, four of them, must fit into a mailbox. */
@@ -72,14 +33,14 @@ server_mbox_min(const struct options *o)
 static bool
 server_shards_cfg(struct server *s, struct shard_set_cfg *ret)
 {
-    const struct options *o = &s->opts;
+    const struct options *o = &s->cfg->opts;
 
     cpus_probe(&s->cpus);
     *ret = (struct shard_set_cfg){
         .n_shards = o->cores > 0 ? (uint32_t)o->cores : s->cpus.n_usable,
         .mbox_bytes_min = server_mbox_min(o),
         .cpus = s->cpus,
-        .key = s->net.key,
+        .key = s->names.key,
         .warn = server_warn,
         .app = &net_app,
         .app_arg = &s->net_set,
@@ -111,10 +72,10 @@ server_write_pid(const struct server *s)
 {
     char why[FILE_WHY_MAX], text[16];
 
-    if (s->opts.pid_file == NULL)
+    if (s->cfg->opts.pid_file == NULL)
         return true;
     int len = snprintf(text, sizeof(text), "%d", (int)getpid());
-    if (file_write(s->opts.pid_file, SERVER_PID_MODE, text, (size_t)len, why))
+    if (file_write(s->cfg->opts.pid_file, SERVER_PID_MODE, text, (size_t)len, why))
         return true;
     log_line(LOG_FTL, "Could not write pidfile: %s", why);
     return false;
@@ -124,7 +85,7 @@ server_write_pid(const struct server *s)
 static void
 server_log_ready(const struct server *s)
 {
-    const char *host = s->opts.host;
+    const char *host = s->cfg->opts.host;
     bool v6 = strchr(host, ':') != NULL;
 
     log_inf("  Shards:   %u, io backend %s", s->shards->n_shards,
@@ -142,15 +103,15 @@ server_log_start(const struct server *s)
     log_inf("  Version:  %s", SERVER_VERSION);
     log_inf("  Git:      [not set]");
     log_inf("  Midge:    %s", MIDGE_VERSION);
-    log_inf("  Name:     %s", s->net.info.server_name);
-    log_inf("  ID:       %s", s->id);
+    log_inf("  Name:     %s", s->cfg->net.info.server_name);
+    log_inf("  ID:       %s", s->names.id);
 }
 
 static bool
 server_start_log(struct server *s)
 {
     struct log_cfg lc = {
-        .file = s->opts.log_file, .debug = s->opts.debug, .trace = s->opts.trace, .no_time = !s->opts.logtime, .utc = s->opts.logtime_utc};
+        .file = s->cfg->opts.log_file, .debug = s->cfg->opts.debug, .trace = s->cfg->opts.trace, .no_time = !s->cfg->opts.logtime, .utc = s->cfg->opts.logtime_utc};
 
     enum err e = log_start(&lc);
     if (e != OK)
@@ -160,12 +121,20 @@ server_start_log(struct server *s)
 }
 
 int
-server_start(struct server *s)
+server_start(struct server *s, struct options *opts)
 {
     struct shard_set_cfg cfg;
 
     signals_block();
-    server_net_cfg(s);
+    server_names_random(&s->names);
+    enum err e = server_cfg_new(&s->names, opts, &s->cfg);
+    if (e != OK) {
+        fprintf(stderr, "nats-server: %s\n", err_text(e));
+        return EXIT_FAILURE;
+    }
+    s->net_set.cfg = &s->cfg->net;
+    s->net_set.note = signals_note;
+    s->net_set.note_arg = &s->signals;
     if (!server_shards_cfg(s, &cfg))
         return EXIT_USAGE;
     if (!server_start_log(s))
@@ -173,7 +142,7 @@ server_start(struct server *s)
     server_log_start(s);
     if (!server_write_pid(s))
         return EXIT_FAILURE;
-    enum err e = signals_open(&s->signals);
+    e = signals_open(&s->signals);
     if (e == OK)
         e = shard_set_new(&cfg, &s->shards);
     if (e == OK)
@@ -222,4 +191,6 @@ server_stop(struct server *s)
     if (s->logging)
         log_stop();
     s->logging = false;
+    server_cfg_free(s->cfg);
+    s->cfg = NULL;
 }

@@ -13,30 +13,22 @@
 
 #include <stdbool.h>
 
-#include "auth/nkey.h"
-#include "core/net/net.h"
 #include "core/rt/cpus.h"
-#include "core/server/options.h"
+#include "core/server/server_cfg.h"
 #include "core/server/signals.h"
 
-/* The behaviour level: clients switch features on by it. What Midge itself is, the log and `-v` say. */
-#define SERVER_VERSION "2.14.5"
-
 struct server {
-    struct options opts;
+    struct server_names names;
+    struct server_cfg *cfg; /* in force */
     struct cpus cpus;
-    struct net_cfg net;
     struct net_set net_set;
     struct shard_set *shards;
     struct signals signals;
     bool logging; /* log_start was called */
-    char id[NKEY_TEXT_LEN + 1];
-    char xkey[NKEY_TEXT_LEN + 1];
-    char go[64];
 };
 
-/* Start everything; s->opts is set. Returns 0, or the code to exit with: the reason is on stderr or in the log. */
-int server_start(struct server *s);
+/* Start everything, by these options, which it takes. Returns 0, or the code to exit with: the reason is on stderr or in the log. */
+int server_start(struct server *s, struct options *opts);
 /* Do what signals say, until one of them ends the server. */
 void server_wait(struct server *s);
 /* End everything that was started. */
