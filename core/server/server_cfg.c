@@ -14,6 +14,7 @@ server_names_random(struct server_names *nm)
     nkey_random(NKEY_CURVE, nm->xkey);
     (void)snprintf(nm->go, sizeof(nm->go), "midge-%s", MIDGE_VERSION); /* fits */
     hash_key_random(&nm->key);
+    password_key_random(&nm->password_key);
 }
 
 static void
@@ -35,6 +36,7 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .ping_max = (uint32_t)o->ping_max,
         .headers = !o->no_header_support,
         .no_stall = o->no_fast_producer_stall,
+        .auth = c->auth,
         .key = nm->key,
         .info =
             {
@@ -59,6 +61,11 @@ server_cfg_new(const struct server_names *nm, struct options *opts, struct serve
     if (c == NULL)
         return ERR_NOMEM;
     c->opts = *opts;
+    enum err e = auth_new(&c->opts.auth, &nm->password_key, &c->auth);
+    if (e != OK) {
+        server_cfg_free(c);
+        return e;
+    }
     server_cfg_net(c, nm);
     *ret = c;
     return OK;
@@ -67,5 +74,8 @@ server_cfg_new(const struct server_names *nm, struct options *opts, struct serve
 void
 server_cfg_free(struct server_cfg *c)
 {
+    if (c == NULL)
+        return;
+    auth_free(c->auth);
     free(c);
 }
