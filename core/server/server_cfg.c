@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/rt/fault.h"
+#include "core/rt/util.h"
 
 enum { SERVER_API_LEVEL = 4 };
 
@@ -35,6 +36,8 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .ping_max = (uint32_t)o->ping_max,
         .headers = !o->no_header_support,
         .no_stall = o->no_fast_producer_stall,
+        .trace_headers = o->trace_headers,
+        .max_traced = (uint32_t)min_i64(o->max_traced_msg_len, UINT32_MAX),
         .key = nm->key,
         .info =
             {
