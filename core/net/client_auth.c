@@ -30,23 +30,6 @@ auth_of(const struct net *n)
 
 /* ---- the log ---- */
 
-bool
-client_auth_may_log(struct net *n)
-{
-    int64_t second = n->sh->now / NS_PER_S;
-
-    if (n->auth_log_second != second) {
-        n->auth_log_second = second;
-        n->n_auth_log = 0;
-    }
-    if (n->n_auth_log > AUTH_LOG_MAX)
-        return false;
-    if (n->n_auth_log++ < AUTH_LOG_MAX)
-        return true;
-    log_err("more than %u refused logins and permission violations in a second: the rest of this second's are only counted", AUTH_LOG_MAX);
-    return false;
-}
-
 const char *
 client_auth_label(const struct conn *c, char *to, uint32_t cap)
 {
@@ -62,7 +45,7 @@ client_auth_label(const struct conn *c, char *to, uint32_t cap)
         return to;
     }
     memcpy(to, prefix, sizeof(prefix));
-    (void)log_quote(to + sizeof(prefix) - 1, cap - sizeof(prefix) + 1, ca->user->name, ca->user->name_len);
+    (void)log_quote_string(to + sizeof(prefix) - 1, cap - sizeof(prefix) + 1, ca->user->name, ca->user->name_len);
     return to;
 }
 
@@ -74,13 +57,13 @@ auth_log_failure(struct net *n, struct conn *c)
     char name[CONN_NAME_MAX], user[AUTH_NAME_MAX * 4 + 3];
 
     COUNT(&n->sh->counters, auth_failures, 1);
-    if (!client_auth_may_log(n))
+    if (!net_may_log(n, NET_QUIET_AUTH))
         return;
     (void)conn_name(c, name, sizeof(name));
     if (o != NULL && o->user.len > 0) {
         size_t len = nats_quote((const uint8_t *)o->user.ptr, min_u64(o->user.len, AUTH_NAME_MAX), user, sizeof(user) - 1);
         log_err("%s - authentication error - User %.*s", name, (int)len, user);
-    } else if (c->auth != NULL && c->auth->token_said) {
+    } else if (o != NULL && (o->auth_token.len > 0 || o->had_token)) {
         log_err("%s - authentication error - Token \"[REDACTED]\"", name);
     } else {
         log_err("%s - authentication error", name);
@@ -361,7 +344,6 @@ client_auth_connect(struct net *n, struct conn *c)
 
     if (ca == NULL || ca->snap == NULL) /* no login is required; it may have come by one that was */
         return CLIENT_AUTH_IN;
-    ca->token_said = o->auth_token.len > 0;
     if (auth_is_same(ca, o)) {
         auth_set_perms(n, c, ca->perms); /* its subscriptions are gone, and with them what was remembered */
         return CLIENT_AUTH_IN;
@@ -495,7 +477,7 @@ auth_tell_removed(struct net *n, struct conn *c, struct nats_view subject, struc
 
     client_send_violation(n, c, NATS_PERM_SUBSCRIBE, subject, queue, sid);
     COUNT(&n->sh->counters, subs_denied, 1);
-    if (!client_auth_may_log(n))
+    if (!net_may_log(n, NET_QUIET_PERMS))
         return;
     int s_len = (int)nats_quote(subject.ptr, subject.len, s, sizeof(s)); /* cut is fine in a log */
     int q_len = (int)nats_quote(queue.ptr, queue.len, q, sizeof(q));

@@ -34,7 +34,6 @@
 
 enum {
     AUTH_NAME_MAX = 128,      /* bytes of a name that a log line shows */
-    AUTH_LOG_MAX = 64,        /* lines about refused logins and violated permissions, per shard and second */
     AUTH_RECHECK_SLICE = 512, /* subscriptions looked at in one call of client_auth_recheck */
 };
 
@@ -54,7 +53,6 @@ struct client_auth {
     bool in;                       /* it is in: as user, or by token */
     bool anonymous;                /* as no_auth_user, without credentials */
     bool has_known;
-    bool token_said;               /* the last CONNECT brought one; for the log */
     bool filtered;                 /* some subscription overlaps a deny pattern */
     struct sidmap_item *unchecked; /* subscriptions that a reload has not looked at; NULL: none */
     uint32_t n_unchecked;
@@ -95,9 +93,6 @@ void client_auth_orphan(struct conn *c);
 
 /* The user's name for logs and monitoring ("user:a", "token"), written to `to`; "" if it is not in. Returns to. */
 const char *client_auth_label(const struct conn *c, char *to, uint32_t cap);
-
-/* "Publish Violation - ..." and so on: whether one more such line may be written. */
-bool client_auth_may_log(struct net *n);
 
 /* The shard ends: its jobs are left to main. */
 void client_auth_leave_jobs(struct net *n);

@@ -43,47 +43,6 @@ conn_list_pop(struct net *n, struct conn_list *l)
     return c;
 }
 
-enum { NAME_PART_MAX = 192 };
-
-/* ' - "v1.0:go:name"': what of it the client said. Returns the new length. */
-static size_t
-name_add_client(const struct nats_connect *o, char *to, size_t len, size_t cap)
-{
-    const struct json_str parts[] = {o->version, o->lang, o->name};
-    const char *before = " - \"v";
-    char part[NAME_PART_MAX];
-
-    for (size_t i = 0; i < N_ELEMS(parts); i++) {
-        if (parts[i].len == 0)
-            continue;
-        if (i > 0 && before[0] == ' ')
-            before = " - \"";
-        int n = snprintf(to + len, cap - len, "%s%s", before, log_quote(part, sizeof(part), parts[i].ptr, parts[i].len));
-        len += n > 0 ? (size_t)n : 0;
-        if (len >= cap)
-            return cap;
-        before = ":";
-    }
-    if (before[0] == ':' && len + 1 < cap) {
-        to[len++] = '"';
-        to[len] = '\0';
-    }
-    return len;
-}
-
-const char *
-conn_name(const struct conn *c, char *to, uint32_t cap)
-{
-    char peer[ADDR_TEXT_MAX], who[NAME_PART_MAX];
-    (void)addr_text(&c->peer, peer, sizeof(peer)); /* empty when the system did not say */
-    size_t len = (size_t)snprintf(to, cap, "%s - cid:%llu", peer, (unsigned long long)c->cid);
-    if (c->opts != NULL && (c->flags & CONN_CONNECTED) != 0)
-        len = name_add_client(c->opts, to, len, cap);
-    if (c->auth != NULL && len < cap && *client_auth_label(c, who, sizeof(who)) != '\0')
-        (void)snprintf(to + len, cap - len, " - \"$G/%s\"", who); /* cut is fine in a log */
-    return to;
-}
-
 /* ---- INFO ---- */
 
 enum err
@@ -139,7 +98,6 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
     };
     size_t len = nats_info_encode(&n->texts.info, &ic, n->texts.line, n->texts.line_cap);
     ASSERT(len > 0); /* net_texts_init made the room */
-    trace_out(c, n->texts.line, (uint32_t)len);
     (void)broker_write(&n->broker, &c->ep, n->texts.line, (uint32_t)len); /* without memory it closes c itself */
 }
 
@@ -173,8 +131,9 @@ conn_write_timer(struct timer *t, int64_t now_ns)
         return;
     }
     COUNT(&n->sh->counters, slow_consumers_deadline, 1);
-    log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
-            (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
+    if (net_may_log(n, NET_QUIET_SLOW))
+        log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
+                (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
     conn_close(n, c, NATS_CLOSED_SLOW_DEADLINE);
 }
 

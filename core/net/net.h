@@ -37,6 +37,7 @@ enum {
     NET_FIRST_PING_NS = 2000000000, /* the first PING comes after 2 s ... */
     NET_CLOSE_MAX = 1024,        /* closing connections looked at per turn */
     NET_BLOCKED_MAX = 256,       /* blocked connections tried again per turn */
+    NET_QUIET_MAX = 10,          /* log lines a second about what peers do wrong, for each kind of it */
 };
 
 struct auth;
@@ -60,6 +61,8 @@ struct net_cfg {
     bool headers;
     bool no_stall; /* no_fast_producer_stall */
     const struct auth *auth; /* NULL: no login is required */
+    bool trace_headers;        /* a trace shows headers only ... */
+    uint32_t max_traced;       /* ... and so many bytes of a payload; 0: all */
     struct hash_key key;
     struct nats_info_server info; /* the part of INFO that is the same for all */
 };
@@ -136,6 +139,12 @@ struct net_texts {
     uint32_t line_cap;
 };
 
+/* What peers do wrong is logged NET_QUIET_MAX times a second for each kind; the rest is counted, and the count logged. */
+enum net_quiet_kind { NET_QUIET_PROTOCOL, NET_QUIET_AUTH, NET_QUIET_PERMS, NET_QUIET_SLOW, NET_QUIET_N };
+struct net_quiet {
+    uint32_t n, n_more; /* logged, and not logged, since the timer was armed */
+};
+
 /* A configuration on its way through this shard. */
 struct net_recheck {
     struct net_reload *telling; /* shard 0: not every shard has been told */
@@ -174,8 +183,8 @@ struct net {
     struct net_texts texts;      /* prepared with the first connection, when the port is known, and by each reload */
     struct net_recheck reload;
     struct login_job *jobs;      /* hashes being computed for this shard's logins */
-    int64_t auth_log_second;     /* the second in which n_auth_log lines were logged */
-    uint32_t n_auth_log;
+    struct net_quiet quiet[NET_QUIET_N];
+    struct timer quiet_timer;
 };
 
 /* The callbacks for struct shard_set_cfg; app_arg is a struct net_set. */
