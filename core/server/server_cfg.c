@@ -64,6 +64,22 @@ server_cfg_new(const struct server_names *nm, struct options *opts, struct serve
     return OK;
 }
 
+struct log_cfg
+server_cfg_log(const struct options *o)
+{
+    return (struct log_cfg){
+        .file = o->log_file,
+        .size_limit = (uint64_t)o->log_size_limit,
+        .n_files = (uint32_t)o->log_max_num,
+        .remote_syslog = o->remote_syslog,
+        .syslog = o->syslog,
+        .debug = o->debug,
+        .trace = o->trace || o->trace_verbose || o->trace_headers,
+        .no_time = !o->logtime,
+        .utc = o->logtime_utc,
+    };
+}
+
 void
 server_cfg_free(struct server_cfg *c)
 {

@@ -3,7 +3,7 @@
 
 #include "core/rt/log.h"
 
-bool log_debug_on, log_trace_on;
+_Atomic bool log_debug_on, log_trace_on;
 
 void
 log_line(enum log_level level, const char *fmt, ...)
