@@ -74,6 +74,18 @@ struct broker_pick {
     uint32_t shard;
 };
 
+/* The message record that more of a run may follow, towards one shard. */
+struct broker_lead {
+    const struct record_msg *rec; /* view while its batch is open, and nothing else was pushed: then the mailbox ends at ... */
+    uint64_t end;
+};
+
+/* A run that was taken in part: what its records share. */
+struct broker_run {
+    uint32_t acc, from_slot, subject_len;
+    uint8_t subject[RECORD_RUN_SUBJECT_MAX];
+};
+
 struct broker {
     struct shard *sh;
     struct interest *ix;
@@ -91,6 +103,8 @@ struct broker {
     uint32_t cap_picks;
     uint64_t rng;
     uint32_t hint_peer[SHARDS_MAX];
+    struct broker_lead leads[SHARDS_MAX]; /* to shard i */
+    struct broker_run runs[SHARDS_MAX];   /* from shard i */
     struct broker_deferred *deferred, **deferred_end;
     uint32_t n_deferred;
     void *reserve;        /* NULL: used up, and not there again yet */
@@ -141,7 +155,8 @@ bool broker_drop_subs(struct broker *b, struct endpoint *ep);
 /* The same for an endpoint that is EP_DEAD from now on. True: its slot may be reused. */
 bool broker_forget(struct broker *b, struct endpoint *ep);
 
-/* A record of a peer (types below RECORD_NET). */
+/* A record of a peer (types below RECORD_NET), just taken from its mailbox. Takes the rest of a run as well, as far as the shard's budget
+ * goes. */
 void broker_on_record(struct broker *b, uint32_t from, const struct mbox_rec *rec);
 /* After a drain: pass on what waited. False: some still wait, handle no events. */
 bool broker_on_drained(struct broker *b);
