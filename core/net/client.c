@@ -60,6 +60,8 @@ client_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats
     ASSERT(len > 0); /* the line's room was made for two control lines, quoted */
     trace_out(c, n->texts.line, (uint32_t)len);
     (void)broker_write(&n->broker, &c->ep, n->texts.line, (uint32_t)len); /* without memory it closes c itself */
+    if (!net_may_log(n, NET_QUIET_PERMS))
+        return;
     (void)nats_perm_text(kind, subject, queue, (struct nats_view){0}, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
     log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);
 }
@@ -100,13 +102,17 @@ client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
     }
     enum err e = nats_connect_decode(c->opts, op->args, op->args_len, &why);
     if (e != OK) {
-        log_err("%s - error parsing CONNECT: %s", conn_name(c, name, sizeof(name)), why.what);
+        if (net_may_log(n, NET_QUIET_PROTOCOL))
+            log_err("%s - error parsing CONNECT: %s", conn_name(c, name, sizeof(name)), why.what);
         return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
     }
     client_apply_connect(n, c);
+    if (c->opts->auth_token.len > 0)
+        c->flags |= CONN_TOKEN;
     nats_connect_wipe_secrets(c->opts);
     if (c->opts->account.len > 0 || c->opts->new_account) {
-        log_err("%s - authentication error: CONNECT names an account", conn_name(c, name, sizeof(name)));
+        if (net_may_log(n, NET_QUIET_AUTH))
+            log_err("%s - authentication error: CONNECT names an account", conn_name(c, name, sizeof(name)));
         return client_close_err(n, c, NATS_ERR_AUTH_VIOLATION, NATS_CLOSED_AUTH_FAILURE);
     }
     if (c->opts->protocol != 0 && c->opts->protocol != 1)
@@ -378,7 +384,8 @@ client_on_info(struct net *n, struct conn *c, const struct nats_op *op)
 
     if (nats_info_check(op->args, op->args_len, &why) == OK)
         return CLIENT_NEXT;
-    log_err("%s - error parsing INFO: %s", conn_name(c, name, sizeof(name)), why.what);
+    if (net_may_log(n, NET_QUIET_PROTOCOL))
+        log_err("%s - error parsing INFO: %s", conn_name(c, name, sizeof(name)), why.what);
     return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
 }
 
@@ -408,7 +415,8 @@ client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
     case NATS_INFO: return client_on_info(n, c, op);
     case NATS_PLUS_OK: return CLIENT_NEXT;
     case NATS_MINUS_ERR:
-        log_err("%s - Client Error %s", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), op->args, op->args_len));
+        if (net_may_log(n, NET_QUIET_PROTOCOL))
+            log_err("%s - Client Error %s", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), op->args, op->args_len));
         return client_close(n, c, NATS_CLOSED_PARSE_ERROR);
     case NATS_PUB:
     case NATS_HPUB:
@@ -423,7 +431,7 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
     enum client_result r;
 
     if (UNLIKELY(log_trace_on))
-        trace_in(c, op);
+        trace_in(n, c, op);
     if (LIKELY(op->kind == NATS_PUB || op->kind == NATS_HPUB)) {
         c->last_in_ns = n->sh->now;
         r = client_on_pub(n, c, op);
@@ -444,8 +452,10 @@ client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const str
     COUNT(&n->sh->counters, protocol_errors, 1);
     if (bad->err == NATS_ERR_MAX_PAYLOAD)
         COUNT(&n->sh->counters, payloads_refused, 1);
-    (void)nats_bad_text(bad, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
-    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);
+    if (net_may_log(n, NET_QUIET_PROTOCOL)) {
+        (void)nats_bad_text(bad, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
+        log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);
+    }
     if (bad->err != NATS_ERR_NONE)
         conn_close_err(n, c, (enum nats_err)bad->err, (enum nats_closed)bad->closed);
     else

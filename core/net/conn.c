@@ -42,15 +42,6 @@ conn_list_pop(struct net *n, struct conn_list *l)
     return c;
 }
 
-const char *
-conn_name(const struct conn *c, char *to, uint32_t cap)
-{
-    char peer[ADDR_TEXT_MAX];
-    (void)addr_text(&c->peer, peer, sizeof(peer)); /* empty when the system did not say */
-    (void)snprintf(to, cap, "%s - cid:%llu", peer, (unsigned long long)c->cid);
-    return to;
-}
-
 /* ---- INFO ---- */
 
 enum err
@@ -105,7 +96,6 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
     };
     size_t len = nats_info_encode(&n->texts.info, &ic, n->texts.line, n->texts.line_cap);
     ASSERT(len > 0); /* net_texts_init made the room */
-    trace_out(c, n->texts.line, (uint32_t)len);
     (void)broker_write(&n->broker, &c->ep, n->texts.line, (uint32_t)len); /* without memory it closes c itself */
 }
 
@@ -139,8 +129,9 @@ conn_write_timer(struct timer *t, int64_t now_ns)
         return;
     }
     COUNT(&n->sh->counters, slow_consumers_deadline, 1);
-    log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
-            (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
+    if (net_may_log(n, NET_QUIET_SLOW))
+        log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
+                (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
     conn_close(n, c, NATS_CLOSED_SLOW_DEADLINE);
 }
 

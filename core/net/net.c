@@ -26,8 +26,9 @@ net_on_slow(struct broker *b, struct endpoint *ep)
     struct conn *c = conn_of(ep);
     char name[CONN_NAME_MAX];
 
-    log_inf("%s - Slow Consumer Detected: MaxPending of %llu Exceeded", conn_name(c, name, sizeof(name)),
-            (unsigned long long)ep->n_pending_max);
+    if (net_may_log(n, NET_QUIET_SLOW))
+        log_inf("%s - Slow Consumer Detected: MaxPending of %llu Exceeded", conn_name(c, name, sizeof(name)),
+                (unsigned long long)ep->n_pending_max);
     conn_close(n, c, NATS_CLOSED_SLOW_PENDING);
 }
 
@@ -315,6 +316,7 @@ net_on_stop(struct shard *sh)
     struct net *n = net_of(sh);
 
     net_close_sockets(n);
+    net_quiet_end(n);
     while (n->all_head != 0) {
         struct conn *c = net_conn(n, n->all_head);
         n->all_head = c->next;

@@ -37,6 +37,7 @@ enum {
     NET_FIRST_PING_NS = 2000000000, /* the first PING comes after 2 s ... */
     NET_CLOSE_MAX = 1024,        /* closing connections looked at per turn */
     NET_BLOCKED_MAX = 256,       /* blocked connections tried again per turn */
+    NET_QUIET_MAX = 10,          /* log lines a second about what peers do wrong, for each kind of it */
 };
 
 /* What is configured: a snapshot, shared by all shards and never written while they know it. Another one replaces it as a whole (reload.h). */
@@ -54,6 +55,8 @@ struct net_cfg {
     uint32_t ping_max;
     bool headers;
     bool no_stall; /* no_fast_producer_stall */
+    bool trace_headers;        /* a trace shows headers only ... */
+    uint32_t max_traced;       /* ... and so many bytes of a payload; 0: all */
     struct hash_key key;
     struct nats_info_server info; /* the part of INFO that is the same for all */
 };
@@ -84,6 +87,7 @@ enum conn_flag {
     CONN_SUBS_GONE = 1024,
     CONN_STALL_WANTED = 2048, /* stall after the operation in progress */
     CONN_IO_CLOSED = 8192,    /* io_close was called */
+    CONN_TOKEN = 16384,     /* it signed in with a token */
     CONN_SUBJECT_SEEN = 4096, /* pedantic: the subject of the publish in progress was looked at, and complained about */
 };
 
@@ -125,6 +129,12 @@ struct net_texts {
     uint32_t line_cap;
 };
 
+/* What peers do wrong is logged NET_QUIET_MAX times a second for each kind; the rest is counted, and the count logged. */
+enum net_quiet_kind { NET_QUIET_PROTOCOL, NET_QUIET_AUTH, NET_QUIET_PERMS, NET_QUIET_SLOW, NET_QUIET_N };
+struct net_quiet {
+    uint32_t n, n_more; /* logged, and not logged, since the timer was armed */
+};
+
 /* A configuration on its way through this shard. */
 struct net_recheck {
     struct net_reload *telling; /* shard 0: not every shard has been told */
@@ -162,6 +172,8 @@ struct net {
     uint32_t scratch_cap;
     struct net_texts texts;      /* prepared with the first connection, when the port is known, and by each reload */
     struct net_recheck reload;
+    struct net_quiet quiet[NET_QUIET_N];
+    struct timer quiet_timer;
 };
 
 /* The callbacks for struct shard_set_cfg; app_arg is a struct net_set. */

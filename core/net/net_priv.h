@@ -83,9 +83,15 @@ void conn_close_socks(struct net *n);
 /* Go on removing closed connections. */
 void conn_reap_all(struct net *n);
 void conn_send_info(struct net *n, struct conn *c, bool connect_info);
-/* "1.2.3.4:5 - cid:7", for log lines. */
+
+/* names.c */
+/* `1.2.3.4:5 - cid:7 - "v1.2:go:name" - "$G/user:u"`, for log lines; after the cid as far as it has said so. Returns to. */
 const char *conn_name(const struct conn *c, char *to, uint32_t cap);
-enum { CONN_NAME_MAX = ADDR_TEXT_MAX + 32 };
+enum { CONN_NAME_MAX = ADDR_TEXT_MAX + 4 * 256 + 64 };
+/* Whether a line about what a peer did wrong may be logged now. False: it was counted instead. */
+bool net_may_log(struct net *n, enum net_quiet_kind kind);
+/* Log what was only counted. */
+void net_quiet_end(struct net *n);
 
 /* client.c */
 enum client_result {
@@ -102,7 +108,7 @@ void client_ping_timer(struct timer *t, int64_t now_ns);
 void client_arm_first_ping(struct net *n, struct conn *c);
 
 /* trace.c: protocol lines for -V. */
-void trace_in(const struct conn *c, const struct nats_op *op);
+void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
 void trace_out(const struct conn *c, const char *what, uint32_t len);
 
 #endif

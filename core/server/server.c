@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/rt/file.h"
@@ -107,17 +108,39 @@ server_log_start(const struct server *s)
     log_inf("  ID:       %s", s->names.id);
 }
 
+/* Before there is a log, in the words of nats-server. */
+static void
+server_no_log(const char *why)
+{
+    char when[32] = "";
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if (localtime_r(&now, &tm) != NULL && strftime(when, sizeof(when), "%Y/%m/%d %H:%M:%S", &tm) == 0)
+        when[0] = '\0';
+    fprintf(stderr, "%s %s\n", when, why);
+}
+
 static bool
 server_start_log(struct server *s)
 {
-    struct log_cfg lc = {
-        .file = s->cfg->opts.log_file, .debug = s->cfg->opts.debug, .trace = s->cfg->opts.trace, .no_time = !s->cfg->opts.logtime, .utc = s->cfg->opts.logtime_utc};
+    const struct log_cfg cfg = server_cfg_log(&s->cfg->opts);
+    struct log_sink *sink = NULL;
+    char why[LOG_WHY_MAX];
 
-    enum err e = log_start(&lc);
-    if (e != OK)
-        fprintf(stderr, "nats-server: error opening log file %s: %s\n", lc.file != NULL ? lc.file : "stderr", err_text(e));
-    s->logging = e == OK;
-    return s->logging;
+    enum err e = log_sink_new(&cfg, &sink, why);
+    if (e != OK) {
+        server_no_log(why);
+        return false;
+    }
+    e = log_start_on(sink, &cfg);
+    if (e != OK) {
+        server_no_log(err_text(e));
+        log_sink_free(sink);
+        return false;
+    }
+    s->logging = true;
+    return true;
 }
 
 int

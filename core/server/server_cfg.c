@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/rt/fault.h"
+#include "core/rt/util.h"
 
 enum { SERVER_API_LEVEL = 4 };
 
@@ -35,6 +36,8 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .ping_max = (uint32_t)o->ping_max,
         .headers = !o->no_header_support,
         .no_stall = o->no_fast_producer_stall,
+        .trace_headers = o->trace_headers,
+        .max_traced = (uint32_t)min_i64(o->max_traced_msg_len, UINT32_MAX),
         .key = nm->key,
         .info =
             {
@@ -62,6 +65,22 @@ server_cfg_new(const struct server_names *nm, struct options *opts, struct serve
     server_cfg_net(c, nm);
     *ret = c;
     return OK;
+}
+
+struct log_cfg
+server_cfg_log(const struct options *o)
+{
+    return (struct log_cfg){
+        .file = o->log_file,
+        .size_limit = (uint64_t)o->log_size_limit,
+        .n_files = (uint32_t)o->log_max_num,
+        .remote_syslog = o->remote_syslog,
+        .syslog = o->syslog,
+        .debug = o->debug,
+        .trace = o->trace || o->trace_verbose || o->trace_headers,
+        .no_time = !o->logtime,
+        .utc = o->logtime_utc,
+    };
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include "auth/nkey.h"
 #include "core/net/net.h"
+#include "core/rt/log.h"
 #include "core/server/options.h"
 
 /* The behaviour level: clients switch features on by it. What Midge itself is, the log and `-v` say. */
@@ -35,5 +36,7 @@ void server_names_random(struct server_names *nm);
  * fail  ERR_NOMEM */
 enum err server_cfg_new(const struct server_names *nm, struct options *opts, struct server_cfg **ret);
 void server_cfg_free(struct server_cfg *c); /* NULL is fine */
+/* What the log is to be by these options: views into them. */
+struct log_cfg server_cfg_log(const struct options *o);
 
 #endif
