@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 
 enum { NAME_PART_MAX = 256 }; /* bytes of a name, language, version or user that are shown */
@@ -34,8 +35,17 @@ static void
 name_add_user(const struct conn *c, char *to, uint32_t cap, uint32_t *off)
 {
     const struct nats_connect *o = c->opts;
+    char label[NAME_PART_MAX];
 
-    if (o->user.len == 0 && (c->flags & CONN_TOKEN) == 0)
+    if (c->auth != NULL) { /* who it is, and not only says it is */
+        if (*client_auth_label(c, label, sizeof(label)) == '\0')
+            return;
+        name_add(to, cap, off, " - \"$G/");
+        name_add(to, cap, off, label);
+        name_add(to, cap, off, "\"");
+        return;
+    }
+    if (o == NULL || (c->flags & CONN_CONNECTED) == 0 || (o->user.len == 0 && !o->had_token))
         return;
     name_add(to, cap, off, " - \"$G/");
     if (!name_add_part(to, cap, off, "user:", &o->user))
@@ -53,15 +63,14 @@ conn_name(const struct conn *c, char *to, uint32_t cap)
     name_add(to, cap, &off, peer);
     (void)snprintf(text, sizeof(text), " - cid:%llu", (unsigned long long)c->cid);
     name_add(to, cap, &off, text);
-    if (c->opts == NULL)
-        return to;
-    bool any = name_add_part(to, cap, &off, " - \"v", &c->opts->version);
-    any |= name_add_part(to, cap, &off, any ? ":" : " - \"", &c->opts->lang);
-    any |= name_add_part(to, cap, &off, any ? ":" : " - \"", &c->opts->name);
-    if (any)
-        name_add(to, cap, &off, "\"");
-    if ((c->flags & CONN_CONNECTED) != 0)
-        name_add_user(c, to, cap, &off);
+    if (c->opts != NULL) {
+        bool any = name_add_part(to, cap, &off, " - \"v", &c->opts->version);
+        any |= name_add_part(to, cap, &off, any ? ":" : " - \"", &c->opts->lang);
+        any |= name_add_part(to, cap, &off, any ? ":" : " - \"", &c->opts->name);
+        if (any)
+            name_add(to, cap, &off, "\"");
+    }
+    name_add_user(c, to, cap, &off);
     return to;
 }
 
