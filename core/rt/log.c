@@ -90,8 +90,8 @@ log_sleep_ms(int64_t ms)
 
 /* ---- text ---- */
 
-const char *
-log_quote(char *to, size_t cap, const void *bytes, size_t len)
+static const char *
+log_quote_as(char *to, size_t cap, const void *bytes, size_t len, bool in_quotes)
 {
     static const char hex[] = "0123456789abcdef";
     const uint8_t *p = bytes;
@@ -103,6 +103,9 @@ log_quote(char *to, size_t cap, const void *bytes, size_t len)
         const char *name = p[i] == 0 ? NULL : strchr("\nn\rr\tt\\\\", p[i]);
         if (name != NULL && (p[i] < ' ' || p[i] == '\\')) {
             piece[1] = p[i] == '\\' ? '\\' : name[1];
+            piece_len = 2;
+        } else if (p[i] == '"' && in_quotes) {
+            piece[1] = '"';
             piece_len = 2;
         } else if (p[i] >= ' ' && p[i] < 0x7f) {
             piece[0] = (char)p[i];
@@ -121,6 +124,18 @@ log_quote(char *to, size_t cap, const void *bytes, size_t len)
     }
     to[n] = '\0';
     return to;
+}
+
+const char *
+log_quote(char *to, size_t cap, const void *bytes, size_t len)
+{
+    return log_quote_as(to, cap, bytes, len, false);
+}
+
+const char *
+log_quote_string(char *to, size_t cap, const void *bytes, size_t len)
+{
+    return log_quote_as(to, cap, bytes, len, true);
 }
 
 /* "2026/11/24 03:26:30" for a second of the wall clock; q, if there is one, remembers the last. */

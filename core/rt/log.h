@@ -99,6 +99,8 @@ __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const 
 /* Peer's bytes as text that cannot forge a line nor steer a terminal: control characters, backslashes and 8-bit bytes are
  * escaped as in C (\n, \x1b, \\), cut to fit cap (>= 1) with "..." where there is room for that. Returns to. */
 const char *log_quote(char *to, size_t cap, const void *bytes, size_t len);
+/* The same for text that stands between double quotes: they are escaped, too. */
+const char *log_quote_string(char *to, size_t cap, const void *bytes, size_t len);
 
 /* Lines lost so far because the writer could not keep up, or the system refused them. */
 uint64_t log_n_dropped(void);

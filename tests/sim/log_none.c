@@ -13,6 +13,12 @@ log_line(enum log_level level, const char *fmt, ...)
 }
 
 const char *
+log_quote_string(char *to, size_t cap, const void *bytes, size_t len)
+{
+    return log_quote(to, cap, bytes, len);
+}
+
+const char *
 log_quote(char *to, size_t cap, const void *bytes, size_t len)
 {
     (void)snprintf(to, cap, "%.*s", (int)len, (const char *)bytes); /* nobody reads it */
