@@ -25,6 +25,7 @@ def test_trace_shows_payloads_behind_their_operation_and_answers_in_nats_servers
         c.connect(name='a"b\n[1] [INF] forged', version="1.2", lang="py", user="u", verbose=True)
         c.send(b'PUB a 5\r\nh"\x01%s\r\nPUB a 0\r\n\r\nUNSUB 9\r\nPUB $NRG.x 0\r\n\r\n')
         c.fence()
+    server.wait_log(r"->> \[-ERR Permissions")
     name = r' - cid:\d+ - "v1\.2:py:a\\"b\\n\[1\] \[INF\] forged" - "\$G/user:u" - '
     lines = [line for line in server.log().splitlines() if re.search(name, line)]
     said = [re.split(name, line)[1] for line in lines]
