@@ -305,7 +305,7 @@ a_full_queue_makes_logins_wait(void **state)
         client_free(&c[i]);
     for (int i = 1; i < N; i += 2) {
         wait_for_pool(&w, &c[i]);
-        client_hears(&c[i], "PONG\r\n");
+        assert_int_equal(strncmp(c[i].got, "PONG\r\n", 6), 0); /* a PING may have followed */
         client_free(&c[i]);
     }
     stop_pool(&w, pool);
