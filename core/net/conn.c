@@ -167,7 +167,7 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
     const struct net_cfg *cfg = n->cfg;
     c->state = CONN_OPEN;
     c->cid = cid;
-    c->flags = CONN_VERBOSE | CONN_PEDANTIC;
+    c->flags = (uint16_t)(CONN_VERBOSE | CONN_PEDANTIC | (cfg->mappings != NULL ? CONN_MAPPED : 0));
     c->ep.flags = EP_ECHO;
     c->ep.acc = ACCOUNT_GLOBAL;
     c->ep.n_pending_max = cfg->max_pending;

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "core/broker/broker.h"
+#include "core/broker/mapping.h"
 #include "core/rt/addr.h"
 #include "core/rt/io.h"
 #include "core/rt/shard.h"
@@ -55,6 +56,7 @@ struct net_cfg {
     bool headers;
     bool no_stall; /* no_fast_producer_stall */
     struct hash_key key;
+    const struct mapping *mappings; /* of $G; NULL: none */
     struct nats_info_server info; /* the part of INFO that is the same for all */
 };
 
@@ -83,6 +85,7 @@ enum conn_flag {
     CONN_PEDANTIC = 512,
     CONN_SUBS_GONE = 1024,
     CONN_STALL_WANTED = 2048, /* stall after the operation in progress */
+    CONN_MAPPED = 16384,      /* its account has mappings */
     CONN_IO_CLOSED = 8192,    /* io_close was called */
     CONN_SUBJECT_SEEN = 4096, /* pedantic: the subject of the publish in progress was looked at, and complained about */
 };
@@ -160,6 +163,9 @@ struct net {
     uint64_t n_assigned[SHARDS_MAX]; /* shard 0: connections given to each shard */
     uint8_t *scratch;            /* a publish that was not written as we would */
     uint32_t scratch_cap;
+    uint8_t *mapped;             /* the subject that a publish was mapped to */
+    uint32_t mapped_cap;
+    uint64_t map_seed;           /* for the draws of mappings */
     struct net_texts texts;      /* prepared with the first connection, when the port is known, and by each reload */
     struct net_recheck reload;
 };
