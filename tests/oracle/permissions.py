@@ -69,7 +69,7 @@ def covers(pattern, subject, literally=False):
         if i >= len(s):
             return False
         if token == "*":
-            if s[i] == ">" and not literally:
+            if s[i] == ">" and i == len(s) - 1 and not literally:
                 return False
         elif token != s[i]:
             return False
