@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 
 enum { NAME_PART_MAX = 256 }; /* bytes of a name, language, version or user that are shown */
@@ -29,17 +30,22 @@ name_add_part(char *to, uint32_t cap, uint32_t *off, const char *before, const s
     return true;
 }
 
-/* Who it says it is, by what it signed in with. (An nkey is not shown before somebody has verified it: clients have put seeds there.) */
+/* Who it is: the user it signed in as, or, where nobody has to sign in, the one it names. */
 static void
 name_add_user(const struct conn *c, char *to, uint32_t cap, uint32_t *off)
 {
-    const struct nats_connect *o = c->opts;
+    char label[NAME_PART_MAX] = "";
 
-    if (o->user.len == 0 && (c->flags & CONN_TOKEN) == 0)
+    if (c->auth != NULL)
+        (void)client_auth_label(c, label, sizeof(label));
+    else if (c->opts->user.len > 0)
+        (void)snprintf(label, sizeof(label), "user:");
+    if (label[0] == '\0')
         return;
     name_add(to, cap, off, " - \"$G/");
-    if (!name_add_part(to, cap, off, "user:", &o->user))
-        name_add(to, cap, off, "token");
+    name_add(to, cap, off, label);
+    if (c->auth == NULL)
+        (void)name_add_part(to, cap, off, "", &c->opts->user);
     name_add(to, cap, off, "\"");
 }
 

@@ -71,6 +71,8 @@ void conn_on_send(struct net *n, struct conn *c, const struct io_event *ev);
 void conn_on_closed(struct net *n, struct conn *c);
 /* Send what is queued, if nothing is in flight. */
 void conn_flush(struct net *n, struct conn *c);
+/* Reads nothing more until conn_unwait, which makes it go on in this turn or a later one. */
+void conn_unwait(struct net *n, struct conn *c);
 /* Close for this reason: after what is queued went out, where the reason allows last words. */
 void conn_close(struct net *n, struct conn *c, enum nats_closed why);
 /* -ERR and close. */
@@ -103,6 +105,10 @@ enum client_result client_on_op(struct net *n, struct conn *c, const struct nats
 /* The control line of a pedantic client's publish is complete; its payload is still to come, or ends wrongly. */
 void client_on_begun(struct net *n, struct conn *c, const struct nats_op *op);
 void client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad);
+/* CONNECT was accepted: the rest of it. */
+void client_connect_done(struct net *n, struct conn *c);
+/* -ERR 'Permissions Violation for ...'. queue, sid: ptr NULL for none. */
+void client_send_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid);
 void client_ping_timer(struct timer *t, int64_t now_ns);
 /* The first PING: soon after CONNECT. */
 void client_arm_first_ping(struct net *n, struct conn *c);

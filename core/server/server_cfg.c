@@ -15,6 +15,7 @@ server_names_random(struct server_names *nm)
     nkey_random(NKEY_CURVE, nm->xkey);
     (void)snprintf(nm->go, sizeof(nm->go), "midge-%s", MIDGE_VERSION); /* fits */
     hash_key_random(&nm->key);
+    password_key_random(&nm->password_key);
 }
 
 static void
@@ -38,6 +39,7 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .no_stall = o->no_fast_producer_stall,
         .trace_headers = o->trace_headers,
         .max_traced = (uint32_t)min_i64(o->max_traced_msg_len, UINT32_MAX),
+        .auth = c->auth,
         .key = nm->key,
         .info =
             {
@@ -62,6 +64,11 @@ server_cfg_new(const struct server_names *nm, struct options *opts, struct serve
     if (c == NULL)
         return ERR_NOMEM;
     c->opts = *opts;
+    enum err e = auth_new(&c->opts.auth, &nm->password_key, &c->auth);
+    if (e != OK) {
+        server_cfg_free(c);
+        return e;
+    }
     server_cfg_net(c, nm);
     *ret = c;
     return OK;
@@ -86,5 +93,8 @@ server_cfg_log(const struct options *o)
 void
 server_cfg_free(struct server_cfg *c)
 {
+    if (c == NULL)
+        return;
+    auth_free(c->auth);
     free(c);
 }

@@ -9,6 +9,7 @@
 #ifndef MIDGE_SERVER_SERVER_CFG_H
 #define MIDGE_SERVER_SERVER_CFG_H
 
+#include "auth/auth.h"
 #include "auth/nkey.h"
 #include "core/net/net.h"
 #include "core/rt/log.h"
@@ -23,10 +24,12 @@ struct server_names {
     char xkey[NKEY_TEXT_LEN + 1];
     char go[64];
     struct hash_key key; /* of all tables that peers fill */
+    struct password_key password_key;
 };
 
 struct server_cfg {
     struct options opts;
+    struct auth *auth;
     struct net_cfg net; /* views into opts and the names */
 };
 
