@@ -131,6 +131,16 @@ deliver_stall(struct broker *b, const struct pub_msg *m)
     r->pad = 0;
 }
 
+/* Of an endpoint that is dead or checked: whether it takes m, which it is told then. */
+__attribute__((noinline)) static bool
+deliver_checked(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
+{
+    if ((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0) || !b->ops->may_take(b, ep, sub, m))
+        return false;
+    b->ops->on_take(b, ep, m);
+    return true;
+}
+
 /* m went into ep's queue, which is past that mark now. */
 __attribute__((cold, noinline)) static void
 deliver_pressed(struct broker *b, struct endpoint *ep, const struct pub_msg *m)
@@ -145,16 +155,6 @@ static inline uint64_t
 deliver_mark(const struct endpoint *ep)
 {
     return ep->n_pending_max / 4 * 3;
-}
-
-/* Of an endpoint that is dead or checked: whether it takes m, which it is told then. */
-__attribute__((noinline)) static bool
-deliver_checked(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
-{
-    if ((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0) || !b->ops->may_take(b, ep, sub, m))
-        return false;
-    b->ops->on_take(b, ep, m);
-    return true;
 }
 
 bool

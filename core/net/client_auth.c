@@ -45,7 +45,7 @@ client_auth_label(const struct conn *c, char *to, uint32_t cap)
         return to;
     }
     memcpy(to, prefix, sizeof(prefix));
-    (void)log_quote(to + sizeof(prefix) - 1, cap - sizeof(prefix) + 1, ca->user->name, ca->user->name_len);
+    (void)log_quote_string(to + sizeof(prefix) - 1, cap - sizeof(prefix) + 1, ca->user->name, ca->user->name_len);
     return to;
 }
 
@@ -63,7 +63,7 @@ auth_log_failure(struct net *n, struct conn *c)
     if (o != NULL && o->user.len > 0) {
         size_t len = nats_quote((const uint8_t *)o->user.ptr, min_u64(o->user.len, AUTH_NAME_MAX), user, sizeof(user) - 1);
         log_err("%s - authentication error - User %.*s", name, (int)len, user);
-    } else if (c->auth != NULL && c->auth->token_said) {
+    } else if (o != NULL && (o->auth_token.len > 0 || o->had_token)) {
         log_err("%s - authentication error - Token \"[REDACTED]\"", name);
     } else {
         log_err("%s - authentication error", name);
@@ -344,7 +344,6 @@ client_auth_connect(struct net *n, struct conn *c)
 
     if (ca == NULL || ca->snap == NULL) /* no login is required; it may have come by one that was */
         return CLIENT_AUTH_IN;
-    ca->token_said = o->auth_token.len > 0;
     if (auth_is_same(ca, o)) {
         auth_set_perms(n, c, ca->perms); /* its subscriptions are gone, and with them what was remembered */
         return CLIENT_AUTH_IN;

@@ -53,7 +53,6 @@ struct client_auth {
     bool in;                       /* it is in: as user, or by token */
     bool anonymous;                /* as no_auth_user, without credentials */
     bool has_known;
-    bool token_said;               /* the last CONNECT brought one; for the log */
     bool filtered;                 /* some subscription overlaps a deny pattern */
     struct sidmap_item *unchecked; /* subscriptions that a reload has not looked at; NULL: none */
     uint32_t n_unchecked;

@@ -30,22 +30,26 @@ name_add_part(char *to, uint32_t cap, uint32_t *off, const char *before, const s
     return true;
 }
 
-/* Who it is: the user it signed in as, or, where nobody has to sign in, the one it names. */
+/* Who it says it is, by what it signed in with. (An nkey is not shown before somebody has verified it: clients have put seeds there.) */
 static void
 name_add_user(const struct conn *c, char *to, uint32_t cap, uint32_t *off)
 {
-    char label[NAME_PART_MAX] = "";
+    const struct nats_connect *o = c->opts;
+    char label[NAME_PART_MAX];
 
-    if (c->auth != NULL)
-        (void)client_auth_label(c, label, sizeof(label));
-    else if (c->opts->user.len > 0)
-        (void)snprintf(label, sizeof(label), "user:");
-    if (label[0] == '\0')
+    if (c->auth != NULL) { /* who it is, and not only says it is */
+        if (*client_auth_label(c, label, sizeof(label)) == '\0')
+            return;
+        name_add(to, cap, off, " - \"$G/");
+        name_add(to, cap, off, label);
+        name_add(to, cap, off, "\"");
+        return;
+    }
+    if (o == NULL || (c->flags & CONN_CONNECTED) == 0 || (o->user.len == 0 && !o->had_token))
         return;
     name_add(to, cap, off, " - \"$G/");
-    name_add(to, cap, off, label);
-    if (c->auth == NULL)
-        (void)name_add_part(to, cap, off, "", &c->opts->user);
+    if (!name_add_part(to, cap, off, "user:", &o->user))
+        name_add(to, cap, off, "token");
     name_add(to, cap, off, "\"");
 }
 
@@ -59,15 +63,14 @@ conn_name(const struct conn *c, char *to, uint32_t cap)
     name_add(to, cap, &off, peer);
     (void)snprintf(text, sizeof(text), " - cid:%llu", (unsigned long long)c->cid);
     name_add(to, cap, &off, text);
-    if (c->opts == NULL)
-        return to;
-    bool any = name_add_part(to, cap, &off, " - \"v", &c->opts->version);
-    any |= name_add_part(to, cap, &off, any ? ":" : " - \"", &c->opts->lang);
-    any |= name_add_part(to, cap, &off, any ? ":" : " - \"", &c->opts->name);
-    if (any)
-        name_add(to, cap, &off, "\"");
-    if ((c->flags & CONN_CONNECTED) != 0)
-        name_add_user(c, to, cap, &off);
+    if (c->opts != NULL) {
+        bool any = name_add_part(to, cap, &off, " - \"v", &c->opts->version);
+        any |= name_add_part(to, cap, &off, any ? ":" : " - \"", &c->opts->lang);
+        any |= name_add_part(to, cap, &off, any ? ":" : " - \"", &c->opts->name);
+        if (any)
+            name_add(to, cap, &off, "\"");
+    }
+    name_add_user(c, to, cap, &off);
     return to;
 }
 

@@ -27,7 +27,7 @@ a_connection_is_called_by_what_it_said(void **state)
         {"CONNECT {\"version\":\"1.2\",\"name\":\"n\"}\r\n", "cid:5 - \"v1.2:n\""},
         {"CONNECT {\"version\":\"1.2\",\"lang\":\"go\",\"name\":\"n\"}\r\n", "cid:5 - \"v1.2:go:n\""},
         {"CONNECT {\"user\":\"u\",\"pass\":\"secret\"}\r\n", "cid:5 - \"$G/user:u\""},
-        {"CONNECT {\"auth_token\":\"secret\",\"name\":\"n\"}\r\n", "cid:5 - \"n\""},
+        {"CONNECT {\"auth_token\":\"secret\",\"name\":\"n\"}\r\n", "cid:5 - \"n\" - \"$G/token\""},
         {"CONNECT {\"nkey\":\"UX\",\"user\":\"u\"}\r\n", "cid:5 - \"$G/user:u\""},
         /* A45: no line of its own, no colours, no quotes that end where they should not; % is a character */
         {"CONNECT {\"name\":\"%s\\n[1] [INF] \\\"x\\u001b[31m\"}\r\n", "cid:5 - \"%s\\n[1] [INF] \\\"x\\x1b[31m\""},
@@ -70,9 +70,9 @@ a_long_name_is_cut(void **state)
     world_stop(&w);
 }
 
-/* F14: NET_QUIET_MAX lines a second for each kind of mistake, whatever their number. */
+/* F14: ten lines a second for each kind of mistake, whatever their number. */
 static void
-f14_what_peers_do_wrong_is_logged_some_times_a_second(void **state)
+f14_what_peers_do_wrong_is_logged_ten_times_a_second(void **state)
 {
     struct world w;
     (void)state;
@@ -102,7 +102,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connection_is_called_by_what_it_said),
         cmocka_unit_test(a_long_name_is_cut),
-        cmocka_unit_test(f14_what_peers_do_wrong_is_logged_some_times_a_second),
+        cmocka_unit_test(f14_what_peers_do_wrong_is_logged_ten_times_a_second),
     };
     return cmocka_run_group_tests_name("names", tests, world_log_trace, world_log_on);
 }

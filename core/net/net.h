@@ -60,9 +60,9 @@ struct net_cfg {
     uint32_t ping_max;
     bool headers;
     bool no_stall; /* no_fast_producer_stall */
+    const struct auth *auth; /* NULL: no login is required */
     bool trace_headers;        /* a trace shows headers only ... */
     uint32_t max_traced;       /* ... and so many bytes of a payload; 0: all */
-    const struct auth *auth; /* NULL: no login is required */
     struct hash_key key;
     struct nats_info_server info; /* the part of INFO that is the same for all */
 };
@@ -201,9 +201,9 @@ struct net {
     struct net_texts texts;      /* prepared with the first connection, when the port is known, and by each reload */
     struct net_recheck reload;
     struct net_ldm ldm;
+    struct login_job *jobs;      /* hashes being computed for this shard's logins */
     struct net_quiet quiet[NET_QUIET_N];
     struct timer quiet_timer;
-    struct login_job *jobs;      /* hashes being computed for this shard's logins */
 };
 
 /* The callbacks for struct shard_set_cfg; app_arg is a struct net_set. */

@@ -37,9 +37,9 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .ping_max = (uint32_t)o->ping_max,
         .headers = !o->no_header_support,
         .no_stall = o->no_fast_producer_stall,
+        .auth = c->auth,
         .trace_headers = o->trace_headers,
         .max_traced = (uint32_t)min_i64(o->max_traced_msg_len, UINT32_MAX),
-        .auth = c->auth,
         .key = nm->key,
         .info =
             {
