@@ -148,6 +148,15 @@ conn_count_closed(struct shard *sh)
 }
 
 void
+conn_log_max(struct net *n, const struct conn *c)
+{
+    char name[CONN_NAME_MAX];
+
+    if (net_may_log(n, NET_QUIET_PROTOCOL))
+        log_err("%s - maximum connections exceeded", conn_name(c, name, sizeof(name)));
+}
+
+void
 conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
 {
     struct shard *sh = n->sh;
@@ -189,6 +198,7 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
         return; /* no memory for as much as that */
     if (refuse) {
         COUNT(&sh->counters, conns_refused, 1);
+        conn_log_max(n, c);
         conn_close_err(n, c, NATS_ERR_MAX_CONNS, NATS_CLOSED_MAX_CONNS);
         return;
     }

@@ -82,6 +82,8 @@ void conn_flush(struct net *n, struct conn *c);
 void conn_unwait(struct net *n, struct conn *c);
 /* Close for this reason: after what is queued went out, where the reason allows last words. */
 void conn_close(struct net *n, struct conn *c, enum nats_closed why);
+/* Log that it is one too many. */
+void conn_log_max(struct net *n, const struct conn *c);
 /* -ERR and close. */
 void conn_close_err(struct net *n, struct conn *c, enum nats_err err, enum nats_closed why);
 /* Try again what waited for mailboxes, and what paused. */
