@@ -140,6 +140,7 @@ net_on_start(struct shard *sh)
     n->set = set;
     n->cfg = set->cfg;
     n->next_cid = NET_FIRST_CID;
+    n->map_seed = io_random(sh->io);
     n->listener.fd = -1;
     sh->app = n;
     slab_init(&n->conns, sizeof(struct conn), NET_CONNS_MAX);
@@ -356,6 +357,8 @@ net_on_stop(struct shard *sh)
     client_auth_leave_jobs(n);
     if (n->scratch != NULL)
         bufpool_give(sh->bufs, n->scratch, n->scratch_cap);
+    if (n->mapped != NULL)
+        bufpool_give(sh->bufs, n->mapped, n->mapped_cap);
     broker_fini(&n->broker);
     slab_fini(&n->conns);
     net_texts_fini(&n->texts);
