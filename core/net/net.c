@@ -252,6 +252,8 @@ net_on_handled(struct shard *sh)
         conn_reap_all(n);
     if (UNLIKELY(net_reload_busy(n)))
         net_reload_step(n);
+    if (UNLIKELY(n->ldm.state == NET_LDM_INFORM))
+        net_ldm_step(n);
     if (UNLIKELY(n->again || broker_reap_cut(&n->broker))) {
         n->again = false;
         timer_arm(&sh->timers, &n->turn_timer, sh->now - TIMERS_TICK_NS); /* later than that it would wait for the tick */
@@ -276,6 +278,8 @@ net_on_ask(struct shard *sh, uint32_t bits)
         shard_ask(sh->set, sh->id, NET_ASK_OFFLOAD); /* there may be more */
     if ((bits & NET_ASK_RELOAD) != 0)
         net_reload_on_ask(n);
+    if ((bits & (NET_ASK_LAME_DUCK | NET_ASK_LAME_DUCK_CLOSE)) != 0)
+        net_ldm_on_ask(n, bits);
     if ((bits & NET_ASK_STOP) == 0 || n->stopping)
         return;
     n->stopping = true;
