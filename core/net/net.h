@@ -39,6 +39,17 @@ enum {
     NET_BLOCKED_MAX = 256,       /* blocked connections tried again per turn */
 };
 
+struct http;
+struct http_cfg;
+struct net;
+
+/* What a socket belongs to that is no client's (HTTP; listeners): first member of its struct. The socket's owner is its address with NET_OWNER_TAG
+ * set, which no connection's address has: so a client's bytes cost one test of a register to be told apart. */
+struct net_owner {
+    bool (*on_event)(struct net *n, struct net_owner *o, struct io_event *ev); /* as shard_app's */
+};
+enum { NET_OWNER_TAG = 1 };
+
 /* What is configured. Shared by all shards, never written after start. */
 struct net_cfg {
     const char *host;         /* where to listen */
@@ -56,12 +67,14 @@ struct net_cfg {
     bool no_stall; /* no_fast_producer_stall */
     struct hash_key key;
     struct nats_info_server info; /* the part of INFO that is the same for all */
+    const struct http_cfg *http;  /* monitoring; NULL: none */
 };
 
 /* What the shards' nets share: app_arg of the shard_set. */
 struct net_set {
     const struct net_cfg *cfg;
     _Atomic uint32_t port; /* where shard 0 listens; written once, before the first accept */
+    _Atomic uint32_t http_port; /* where monitoring listens; 0: nowhere */
 };
 
 enum conn_state { CONN_FREE, CONN_OPEN, CONN_LAST_WORDS, CONN_CLOSING };
@@ -120,6 +133,7 @@ struct net {
     struct broker broker;
     struct slab conns;
     struct io_sock listener; /* shard 0 */
+    struct http *http;       /* shard 0; NULL: none */
     bool listener_open; /* until its IO_EV_CLOSED */
     bool stopping;
     bool had_mail; /* records came since net_trim_later was last told of some */
