@@ -666,6 +666,7 @@ http_start(struct net *n, const struct http_cfg *cfg)
         e = io_listen(n->sh->io, &h->listener, (struct sockaddr *)&ss, len, HTTP_BACKLOG, HTTP_RETRY_MS, net_owner_tag(&h->owner), &port);
     if (e != OK) {
         log_line(LOG_FTL, "Can't start monitoring: can't listen to the monitor port: %s:%u, %s", cfg->host, cfg->port, err_text(e));
+        atomic_store(&n->set->told, true);
         free(h);
         return e;
     }

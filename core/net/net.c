@@ -186,8 +186,8 @@ net_on_start(struct shard *sh)
         .seed = io_random(sh->io),
     };
     enum err e = broker_init(&n->broker, sh, &bc);
-    if (e == OK && sh->id == 0 && n->cfg->http != NULL)
-        e = http_start(n, n->cfg->http);
+    if (e == OK && sh->id == 0 && set->http != NULL)
+        e = http_start(n, set->http);
     if (e == OK && sh->id == 0)
         e = listener_start(n);
     if (e != OK) {
@@ -215,6 +215,10 @@ net_on_record(struct shard *sh, uint32_t from, const struct mbox_rec *rec)
     n->had_mail = true;
     if (rec->type < RECORD_NET) {
         broker_on_record(&n->broker, from, rec);
+        return;
+    }
+    if (rec->type == RECORD_CFG) {
+        net_reload_on_record(n, rec);
         return;
     }
     ASSERT(rec->type == RECORD_CONN);
@@ -288,6 +292,8 @@ net_on_handled(struct shard *sh)
     if (n->closing_head != 0)
         conn_reap_all(n);
     http_on_handled(n);
+    if (UNLIKELY(net_reload_busy(n)))
+        net_reload_step(n);
     if (UNLIKELY(n->again || broker_reap_cut(&n->broker))) {
         n->again = false;
         net_turn_soon(n);
@@ -308,6 +314,8 @@ net_on_ask(struct shard *sh, uint32_t bits)
 {
     struct net *n = net_of(sh);
 
+    if ((bits & NET_ASK_RELOAD) != 0)
+        net_reload_on_ask(n);
     if ((bits & NET_ASK_STOP) == 0 || n->stopping)
         return;
     n->stopping = true;
@@ -345,8 +353,7 @@ net_on_stop(struct shard *sh)
     http_free(n);
     broker_fini(&n->broker);
     slab_fini(&n->conns);
-    free(n->info_text);
-    free(n->line);
+    net_texts_fini(&n->texts);
     free(n);
     sh->app = NULL;
 }
