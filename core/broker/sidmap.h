@@ -36,6 +36,9 @@ enum err sidmap_add(struct sidmap *m, struct interest *ix, uint32_t sub);
 void sidmap_remove(struct sidmap *m, struct interest *ix, uint32_t sub);
 /* Any one sub of it, 0 when empty: to take all of them out one by one. *cursor starts at 0; the cost in all is O(n). */
 uint32_t sidmap_any(const struct sidmap *m, uint32_t *cursor);
+/* The next sub of it, 0 at the end: to look at all of them. *cursor starts at 0. What is added or removed meanwhile may move others: one may be
+ * missed then, or come twice. */
+uint32_t sidmap_next(const struct sidmap *m, uint64_t *cursor);
 /* Memory beside the struct. */
 uint64_t sidmap_bytes(const struct sidmap *m);
 void sidmap_fini(struct sidmap *m);

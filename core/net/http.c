@@ -695,6 +695,13 @@ http_stop(struct net *n)
     }
 }
 
+void
+http_on_wake(struct net *n)
+{
+    if (n->http != NULL)
+        n->http->cfg->ops->on_wake(n->http->cfg->ops_arg, n);
+}
+
 uint32_t
 http_n_socks(const struct net *n)
 {

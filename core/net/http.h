@@ -77,6 +77,8 @@ enum { HTTP_LOCATION_MAX = 256 };
 struct http_ops {
     /* Shard 0. Must lead to one http_answer, in this call or later. */
     void (*on_request)(void *arg, struct net *n, const struct http_ask *a);
+    /* Shard 0, after shard_ask(set, 0, NET_ASK_HTTP). */
+    void (*on_wake)(void *arg, struct net *n);
 };
 
 /* A network of peers. */
@@ -92,6 +94,7 @@ struct http_cfg {
     bool open;     /* every peer is trusted: the address was written out */
     const struct http_allow *allow; /* besides loopback */
     uint32_t n_allow;
+    uint32_t n_closed_max; /* closed connections that each shard remembers */
     const struct http_ops *ops;
     void *ops_arg;
 };
@@ -104,6 +107,8 @@ void http_stop(struct net *n);
 uint32_t http_n_socks(const struct net *n);
 /* After the backend let go of everything. */
 void http_free(struct net *n);
+/* NET_ASK_HTTP. */
+void http_on_wake(struct net *n);
 /* Once a turn: go on with requests that waited behind others. */
 void http_on_handled(struct net *n);
 /* Once a turn, when it is published: send. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/net/gather_priv.h"
 #include "core/net/http.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
@@ -186,6 +187,8 @@ net_on_start(struct shard *sh)
         .seed = io_random(sh->io),
     };
     enum err e = broker_init(&n->broker, sh, &bc);
+    if (e == OK && set->http != NULL)
+        e = gathers_init(n);
     if (e == OK && sh->id == 0 && set->http != NULL)
         e = http_start(n, set->http);
     if (e == OK && sh->id == 0)
@@ -193,6 +196,7 @@ net_on_start(struct shard *sh)
     if (e != OK) {
         net_close_sockets(n);
         http_free(n);
+        gathers_fini(n);
         broker_fini(&n->broker);
         slab_fini(&n->conns);
         free(n);
@@ -215,6 +219,10 @@ net_on_record(struct shard *sh, uint32_t from, const struct mbox_rec *rec)
     n->had_mail = true;
     if (rec->type < RECORD_NET) {
         broker_on_record(&n->broker, from, rec);
+        return;
+    }
+    if (rec->type == RECORD_GATHER || rec->type == RECORD_GATHERED) {
+        gather_on_record(n, rec);
         return;
     }
     if (rec->type == RECORD_CFG) {
@@ -292,6 +300,8 @@ net_on_handled(struct shard *sh)
     if (n->closing_head != 0)
         conn_reap_all(n);
     http_on_handled(n);
+    if (n->gathers != NULL)
+        gather_on_handled(n);
     if (UNLIKELY(net_reload_busy(n)))
         net_reload_step(n);
     if (UNLIKELY(n->again || broker_reap_cut(&n->broker))) {
@@ -314,6 +324,8 @@ net_on_ask(struct shard *sh, uint32_t bits)
 {
     struct net *n = net_of(sh);
 
+    if ((bits & NET_ASK_HTTP) != 0)
+        http_on_wake(n);
     if ((bits & NET_ASK_RELOAD) != 0)
         net_reload_on_ask(n);
     if ((bits & NET_ASK_STOP) == 0 || n->stopping)
@@ -351,6 +363,7 @@ net_on_stop(struct shard *sh)
     if (n->scratch != NULL)
         bufpool_give(sh->bufs, n->scratch, n->scratch_cap);
     http_free(n);
+    gathers_fini(n);
     broker_fini(&n->broker);
     slab_fini(&n->conns);
     net_texts_fini(&n->texts);

@@ -40,6 +40,7 @@ enum {
 };
 
 struct http;
+struct gathers;
 struct http_cfg;
 struct net;
 
@@ -119,6 +120,9 @@ struct conn {
     struct addr peer;
     uint64_t cid;
     int64_t start_ns, last_in_ns, send_since_ns, ping_sent_ns, rtt_ns;
+    int64_t last_out_ns;       /* when messages last went out to it ... */
+    uint64_t n_out_seen;       /* ... and how many had by then */
+    uint32_t n_stalls_all;
     uint32_t next, prev;       /* all connections of the shard, by slot */
     uint32_t next_list;        /* in the list of blocked or stalled ones */
     uint32_t next_closing;
@@ -155,6 +159,7 @@ struct net {
     struct slab conns;
     struct io_sock listener; /* shard 0 */
     struct http *http;       /* shard 0; NULL: none */
+    struct gathers *gathers; /* what is asked of this shard */
     bool listener_open; /* until its IO_EV_CLOSED */
     bool stopping;
     bool had_mail; /* records came since net_trim_later was last told of some */
@@ -182,6 +187,10 @@ struct net {
 extern const struct shard_app net_app;
 
 /* Bits for shard_ask. */
-enum net_ask { NET_ASK_STOP = 1, NET_ASK_RELOAD = 2 /* shard 0: net_set.reload */ };
+enum net_ask {
+    NET_ASK_STOP = 1,
+    NET_ASK_RELOAD = 2, /* shard 0: net_set.reload */
+    NET_ASK_HTTP = 4,   /* shard 0: http_ops.on_wake */
+};
 
 #endif

@@ -5,7 +5,7 @@
 #include "core/net/net.h"
 #include "core/rt/log.h"
 
-enum { RECORD_CONN = RECORD_NET, RECORD_CFG };
+enum { RECORD_CONN = RECORD_NET, RECORD_CFG, RECORD_GATHER, RECORD_GATHERED };
 
 /* An accepted connection for the shard that will own it. */
 struct record_conn {
