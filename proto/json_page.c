@@ -71,6 +71,18 @@ page_text(struct page *p, const char *text)
         out_str(&p->o, text);
 }
 
+void
+page_join(struct page *p, struct page *q)
+{
+    ASSERT(p->depth == q->depth && p->indent == q->indent);
+    if (q->o.full)
+        p->o.full = true;
+    if (page_room(p, q->o.len))
+        out_bytes(&p->o, q->o.ptr, q->o.len);
+    p->some[p->depth] |= q->some[q->depth];
+    page_fini(q);
+}
+
 static void
 page_line(struct page *p)
 {

@@ -58,5 +58,7 @@ void page_duration(struct page *p, const char *name, int64_t ns);
 void page_uptime(struct page *p, const char *name, int64_t ns);
 /* As it is; no JSON of its own. */
 void page_text(struct page *p, const char *text);
+/* What was written to q, as it is, behind what was written to p; both at one depth. q is as after page_init. */
+void page_join(struct page *p, struct page *q);
 
 #endif

@@ -109,6 +109,32 @@ durations_are_gos_and_uptimes_are_nats(void **state)
     ONE(page_uptime(p, NULL, (400 * INT64_C(86400)) * NS_PER_S), "\"1y35d0h0m0s\"");
 }
 
+static void
+a_page_in_two_pieces_is_one(void **state)
+{
+    (void)state;
+    struct page p, q;
+    page_init(&p, 2);
+    page_init(&q, 2);
+    q.depth = 1;
+    q.some[1] = true;
+    page_u64(&q, "b", 2);
+    page_open(&p, NULL, '{');
+    page_u64(&p, "a", 1);
+    page_join(&p, &q);
+    page_u64(&p, "c", 3);
+    page_close(&p, '}');
+    assert_page(&p, "{\n  \"a\": 1,\n  \"b\": 2,\n  \"c\": 3\n}");
+    page_init(&p, 2);
+    page_init(&q, 2);
+    q.depth = 1;
+    page_u64(&q, NULL, 1);
+    page_open(&p, NULL, '[');
+    page_join(&p, &q);
+    page_close(&p, ']');
+    assert_page(&p, "[\n  1\n]");
+}
+
 /* Whichever allocation fails, there is no text, and nothing stays behind. */
 static void
 without_memory_there_is_no_text(void **state)
@@ -140,6 +166,7 @@ main(void)
         cmocka_unit_test(numbers_are_as_short_as_they_can_be),
         cmocka_unit_test(times_are_rfc_3339_without_trailing_zeros),
         cmocka_unit_test(durations_are_gos_and_uptimes_are_nats),
+        cmocka_unit_test(a_page_in_two_pieces_is_one),
         cmocka_unit_test(without_memory_there_is_no_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

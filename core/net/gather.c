@@ -480,6 +480,16 @@ gather_subs_step(struct net *n, struct gather *g, struct gather_part *p, int64_t
     return true;
 }
 
+static bool
+gather_pending_step(struct net *n, struct gather_part *p)
+{
+    const struct conn *c = gather_next_conn(n);
+
+    if (c != NULL)
+        p->stats.pending += c->ep.out.n_bytes;
+    return c != NULL;
+}
+
 static void
 gather_put_stats(struct net *n, struct gather_stats *st)
 {
@@ -514,6 +524,8 @@ gather_run(struct net *n, struct gather *g, int64_t *work)
             return false;
         if (g->kind == GATHER_KEYS)
             more = gather_keys_step(n, g, p);
+        else if (g->kind == GATHER_PENDING)
+            more = gather_pending_step(n, p);
         else if (g->kind == GATHER_CONNS)
             more = gather_conns_step(n, g, p, work);
         else

@@ -38,6 +38,7 @@ enum {
 
 enum gather_kind {
     GATHER_STATS, /* numbers of the shard; every kind brings them */
+    GATHER_PENDING, /* stats.pending, too, which takes a look at every connection */
     GATHER_KEYS,  /* of each connection what it is sorted by */
     GATHER_CONNS, /* the connections picked, and their subscriptions */
     GATHER_SUBS,  /* subscriptions */
@@ -102,6 +103,7 @@ struct gather_chunk {
 struct gather_stats {
     uint64_t counters[COUNTERS_N];
     uint64_t n_conns, n_http;
+    uint64_t pending; /* bytes queued for connections (GATHER_PENDING) */
     struct interest_stats interest;
     struct bufpool_stats bufs;
     struct io_stats io;

@@ -715,6 +715,7 @@ http_free(struct net *n)
 
     if (h == NULL)
         return;
+    h->cfg->ops->on_stop(h->cfg->ops_arg);
     for (uint32_t i = 0; i < HTTP_SLOTS; i++) { /* those whose sockets did not close in time */
         http_in_give(n, &h->conns[i]);
         http_body_give(&h->conns[i]);

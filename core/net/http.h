@@ -79,6 +79,8 @@ struct http_ops {
     void (*on_request)(void *arg, struct net *n, const struct http_ask *a);
     /* Shard 0, after shard_ask(set, 0, NET_ASK_HTTP). */
     void (*on_wake)(void *arg, struct net *n);
+    /* Shard 0, its last words: nobody may wake it any more. Requests that were not answered are the pages'. */
+    void (*on_stop)(void *arg);
 };
 
 /* A network of peers. */
