@@ -26,8 +26,8 @@ struct nats_connect {
     int64_t         protocol; /* as sent; the caller refuses what is neither 0 nor 1 */
     bool            verbose, pedantic, echo; /* default true */
     bool            tls_required, headers, no_responders;
-    bool            had_token;   /* auth_token was there, and was wiped */
     bool            new_account; /* obsolete: true = Authorization Violation */
+    bool            had_token; /* an auth_token was wiped */
     char           *strings; /* private: the allocation */
     size_t          strings_len;
 };

@@ -382,10 +382,12 @@ monitor_new(const struct server_cfg *c, struct net_set *set, struct monitor **re
     if (o->http_port != 0 && o->https_port != 0) {
         log_line(LOG_FTL, "Can't start monitoring: can't specify both HTTP (%lld) and HTTPs (%lld) ports", (long long)o->http_port,
                  (long long)o->https_port);
+        atomic_store(&set->told, true);
         return ERR_INVAL;
     }
     if (o->https_port != 0) {
         log_line(LOG_FTL, "Can't start monitoring: TLS cert and key required for HTTPS"); /* there is no TLS yet */
+        atomic_store(&set->told, true);
         return ERR_UNSUPPORTED;
     }
     struct monitor *m = fault_calloc(1, sizeof(*m));

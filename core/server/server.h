@@ -24,6 +24,7 @@ struct server {
     struct net_set net_set;
     struct monitor *monitor; /* NULL: none */
     struct shard_set *shards;
+    struct offload *offload;
     struct signals signals;
     bool logging; /* log_start was called */
 };
