@@ -10,6 +10,7 @@
 enum {
     NET_CONNS_MAX = 1 << 24,       /* per shard; the real limit is max_connections */
     NET_TRIM_NS = 250000000,       /* how often unused memory is given back */
+    NET_IDLE_TRIMS = 24,           /* so often in vain while nothing happened, and it rests: an idle shard sleeps */
     NET_TRIM_MORE_NS = 1000000,    /* and how soon again while there is more: a call gives back a few MiB, and takes about a tenth of that */
     NET_FIRST_CID = 5,             /* below are the server's own connections, as in nats-server */
     NET_STOP_NS = 1000000000,      /* a stopping shard waits so long for its sockets ... */
@@ -77,10 +78,14 @@ net_on_trim_timer(struct timer *t, int64_t now_ns)
         mbox_reclaim(n->sh->out[i]); /* else the last large payload would stay until the next one */
         mbox_trim(n->sh->out[i]);
     }
-    interest_trim(n->broker.ix);
-    slab_trim(&n->conns);
+    bool more = interest_trim(n->broker.ix);
+    more |= slab_trim(&n->conns) > 0;
     n->n_vain = 0; /* who waits for memory tries again */
-    timer_arm(&n->sh->timers, t, now_ns + NET_TRIM_NS);
+    n->n_idle_trims = more || n->blocked.head != 0 || n->closing_head != 0 ? 0 : n->n_idle_trims + 1;
+    if (n->n_idle_trims < NET_IDLE_TRIMS)
+        timer_arm(&n->sh->timers, t, now_ns + NET_TRIM_NS);
+    if (!timer_armed(&n->bufs_timer) && !bufpool_settled(n->sh->bufs))
+        timer_arm(&n->sh->timers, &n->bufs_timer, now_ns + BUFPOOL_INTERVAL_NS);
 }
 
 static void
@@ -90,7 +95,18 @@ net_on_bufs_timer(struct timer *t, int64_t now_ns)
 
     /* In small steps, so that nobody waits for them, but step upon step: what stalled subscribers held is a lot. */
     uint64_t len = bufpool_trim(n->sh->bufs, now_ns);
-    timer_arm(&n->sh->timers, t, now_ns + (len > 0 ? NET_TRIM_MORE_NS : BUFPOOL_INTERVAL_NS));
+    if (len > 0 || !bufpool_settled(n->sh->bufs))
+        timer_arm(&n->sh->timers, t, now_ns + (len > 0 ? NET_TRIM_MORE_NS : BUFPOOL_INTERVAL_NS));
+}
+
+/* Something happened: what was given back may be needed again, and given back again. */
+static void
+net_trim_later(struct net *n)
+{
+    n->n_idle_trims = 0;
+    n->had_mail = false;
+    if (!timer_armed(&n->trim_timer))
+        timer_arm(&n->sh->timers, &n->trim_timer, n->sh->now + NET_TRIM_NS);
 }
 
 /* ---- shard callbacks ---- */
@@ -131,7 +147,6 @@ net_on_start(struct shard *sh)
     n->trim_timer.fn = net_on_trim_timer;
     timer_arm(&sh->timers, &n->trim_timer, sh->now + NET_TRIM_NS);
     n->bufs_timer.fn = net_on_bufs_timer;
-    timer_arm(&sh->timers, &n->bufs_timer, sh->now + BUFPOOL_INTERVAL_NS);
     return OK;
 }
 
@@ -140,6 +155,7 @@ net_on_record(struct shard *sh, uint32_t from, const struct mbox_rec *rec)
 {
     struct net *n = net_of(sh);
 
+    n->had_mail = true;
     if (rec->type < RECORD_NET) {
         broker_on_record(&n->broker, from, rec);
         return;
@@ -206,6 +222,8 @@ net_on_handled(struct shard *sh)
 {
     struct net *n = net_of(sh);
 
+    if (sh->n_evs > 0 || n->had_mail)
+        net_trim_later(n);
     broker_reap(&n->broker);
     if (n->closing_head != 0)
         conn_reap_all(n);

@@ -122,6 +122,7 @@ struct net {
     struct io_sock listener; /* shard 0 */
     bool listener_open; /* until its IO_EV_CLOSED */
     bool stopping;
+    bool had_mail; /* records came since net_trim_later was last told of some */
     bool again; /* something is left to do that nothing will wake us for: the next turn comes at once */
     uint32_t all_head;       /* all connections */
     uint32_t n_conns;
@@ -130,8 +131,9 @@ struct net {
     uint32_t n_vain; /* so many at the end of `blocked` tried in vain since a mailbox last made room */
     uint32_t closing_head;       /* connections that wait for their end */
     struct timer stall_timer;
-    struct timer trim_timer;     /* slabs and the interest index */
-    struct timer bufs_timer;     /* the buffer pool */
+    struct timer trim_timer;     /* slabs and the interest index; rests while nothing happens */
+    struct timer bufs_timer;     /* the buffer pool; rests while that is settled */
+    uint32_t n_idle_trims;       /* trims since something happened, or was given back */
     struct timer turn_timer;     /* makes the next turn come: while connections close, and for `again` */
     uint64_t next_cid;           /* shard 0 */
     uint64_t n_assigned[SHARDS_MAX]; /* shard 0: connections given to each shard */
