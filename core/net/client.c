@@ -55,13 +55,13 @@ static void
 client_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue)
 {
     char name[CONN_NAME_MAX];
-    size_t len = nats_perm_encode(kind, subject, queue, (struct nats_view){0}, n->line, n->line_cap);
+    size_t len = nats_perm_encode(kind, subject, queue, (struct nats_view){0}, n->texts.line, n->texts.line_cap);
 
     ASSERT(len > 0); /* the line's room was made for two control lines, quoted */
-    trace_out(c, n->line, (uint32_t)len);
-    (void)broker_write(&n->broker, &c->ep, n->line, (uint32_t)len); /* without memory it closes c itself */
-    (void)nats_perm_text(kind, subject, queue, (struct nats_view){0}, n->line, n->line_cap); /* cut is fine in a log */
-    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->line);
+    trace_out(c, n->texts.line, (uint32_t)len);
+    (void)broker_write(&n->broker, &c->ep, n->texts.line, (uint32_t)len); /* without memory it closes c itself */
+    (void)nats_perm_text(kind, subject, queue, (struct nats_view){0}, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
+    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);
 }
 
 /* ---- CONNECT ---- */
@@ -444,8 +444,8 @@ client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const str
     COUNT(&n->sh->counters, protocol_errors, 1);
     if (bad->err == NATS_ERR_MAX_PAYLOAD)
         COUNT(&n->sh->counters, payloads_refused, 1);
-    (void)nats_bad_text(bad, n->line, n->line_cap); /* cut is fine in a log */
-    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->line);
+    (void)nats_bad_text(bad, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
+    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);
     if (bad->err != NATS_ERR_NONE)
         conn_close_err(n, c, (enum nats_err)bad->err, (enum nats_closed)bad->closed);
     else

@@ -10,6 +10,7 @@
 enum {
     CONN_IN_MIN = 512,
     CONN_IN_AT_ONCE = 128 * 1024, /* payloads up to here get their whole buffer at once; longer ones as they come */
+    CONN_INFO_MAX = 1024 * 1024,  /* what is the same for all in it */
     CONN_INFO_STRINGS = 256,      /* client_ip, nonce, account name */
 };
 
@@ -52,28 +53,41 @@ conn_name(const struct conn *c, char *to, uint32_t cap)
 
 /* ---- INFO ---- */
 
-static bool
-conn_prepare_info(struct net *n)
+enum err
+net_texts_init(struct net_texts *t, const struct net_cfg *cfg, uint16_t port)
 {
-    struct nats_info_server s = n->cfg->info;
-    size_t cap = 4096;
+    struct nats_info_server s = cfg->info;
+    enum err e = ERR_FULL;
 
-    s.port = (uint16_t)atomic_load(&n->set->port);
-    for (; cap <= 1024 * 1024; cap *= 2) {
-        char *text = fault_realloc(n->info_text, cap);
-        if (text == NULL)
-            return false;
-        n->info_text = text;
-        if (nats_info_prepare(&s, text, cap, &n->info) == OK)
+    *t = (struct net_texts){0};
+    if (s.port == 0) /* not advertised otherwise */
+        s.port = port;
+    for (size_t cap = 4096; cap <= CONN_INFO_MAX && e == ERR_FULL; cap *= 2) {
+        char *text = fault_realloc(t->info_text, cap);
+        if (text == NULL) {
+            e = ERR_NOMEM;
             break;
+        }
+        t->info_text = text;
+        e = nats_info_prepare(&s, text, cap, &t->info);
     }
-    size_t line_cap = NATS_INFO_CONN_MAX(&n->info, CONN_INFO_STRINGS);
-    if (line_cap < NATS_PERM_MAX(2 * (size_t)n->cfg->max_control_line))
-        line_cap = NATS_PERM_MAX(2 * (size_t)n->cfg->max_control_line);
-    if (n->info.text != NULL)
-        n->line = fault_malloc(line_cap);
-    n->line_cap = (uint32_t)line_cap;
-    return n->line != NULL;
+    if (e == OK) {
+        size_t line_cap = max_u64(NATS_INFO_CONN_MAX(&t->info, CONN_INFO_STRINGS), NATS_PERM_MAX(2 * (size_t)cfg->max_control_line));
+        t->line = fault_malloc(line_cap);
+        t->line_cap = (uint32_t)line_cap;
+        e = t->line != NULL ? OK : ERR_NOMEM;
+    }
+    if (e != OK)
+        net_texts_fini(t);
+    return e;
+}
+
+void
+net_texts_fini(struct net_texts *t)
+{
+    free(t->info_text);
+    free(t->line);
+    *t = (struct net_texts){0};
 }
 
 void
@@ -89,10 +103,10 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
         .connect_info = connect_info,
         .remote_account = connect_info ? "$G" : NULL,
     };
-    size_t len = nats_info_encode(&n->info, &ic, n->line, n->line_cap);
-    ASSERT(len > 0); /* conn_prepare_info made the room */
-    trace_out(c, n->line, (uint32_t)len);
-    (void)broker_write(&n->broker, &c->ep, n->line, (uint32_t)len); /* without memory it closes c itself */
+    size_t len = nats_info_encode(&n->texts.info, &ic, n->texts.line, n->texts.line_cap);
+    ASSERT(len > 0); /* net_texts_init made the room */
+    trace_out(c, n->texts.line, (uint32_t)len);
+    (void)broker_write(&n->broker, &c->ep, n->texts.line, (uint32_t)len); /* without memory it closes c itself */
 }
 
 /* ---- opening ---- */
@@ -100,7 +114,7 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
 static struct conn *
 conn_take(struct net *n)
 {
-    if (n->line == NULL && !conn_prepare_info(n))
+    if (n->texts.line == NULL && net_texts_init(&n->texts, n->cfg, (uint16_t)atomic_load(&n->set->port)) != OK)
         return NULL;
     uint32_t slot = slab_take(&n->conns);
     if (slot == 0)
@@ -631,6 +645,8 @@ static void
 conn_free(struct net *n, struct conn *c)
 {
     ASSERT(c->in == NULL && c->ep.out.head == NULL && c->ep.n_subs == 0);
+    if (UNLIKELY(n->reload.slot == c->ep.slot))
+        n->reload.slot = c->next;
     if (c->prev != 0)
         net_conn(n, c->prev)->next = c->next;
     else

@@ -160,6 +160,10 @@ net_on_record(struct shard *sh, uint32_t from, const struct mbox_rec *rec)
         broker_on_record(&n->broker, from, rec);
         return;
     }
+    if (rec->type == RECORD_CFG) {
+        net_reload_on_record(n, rec);
+        return;
+    }
     ASSERT(rec->type == RECORD_CONN);
     listener_on_conn(n, (const struct record_conn *)(const void *)rec);
 }
@@ -227,6 +231,8 @@ net_on_handled(struct shard *sh)
     broker_reap(&n->broker);
     if (n->closing_head != 0)
         conn_reap_all(n);
+    if (UNLIKELY(net_reload_busy(n)))
+        net_reload_step(n);
     if (UNLIKELY(n->again || broker_reap_cut(&n->broker))) {
         n->again = false;
         timer_arm(&sh->timers, &n->turn_timer, sh->now - TIMERS_TICK_NS); /* later than that it would wait for the tick */
@@ -247,6 +253,8 @@ net_on_ask(struct shard *sh, uint32_t bits)
 {
     struct net *n = net_of(sh);
 
+    if ((bits & NET_ASK_RELOAD) != 0)
+        net_reload_on_ask(n);
     if ((bits & NET_ASK_STOP) == 0 || n->stopping)
         return;
     n->stopping = true;
@@ -322,8 +330,7 @@ net_on_stop(struct shard *sh)
         bufpool_give(sh->bufs, n->scratch, n->scratch_cap);
     broker_fini(&n->broker);
     slab_fini(&n->conns);
-    free(n->info_text);
-    free(n->line);
+    net_texts_fini(&n->texts);
     free(n);
     sh->app = NULL;
 }

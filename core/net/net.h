@@ -39,7 +39,7 @@ enum {
     NET_BLOCKED_MAX = 256,       /* blocked connections tried again per turn */
 };
 
-/* What is configured. Shared by all shards, never written after start. */
+/* What is configured: a snapshot, shared by all shards and never written while they know it. Another one replaces it as a whole (reload.h). */
 struct net_cfg {
     const char *host;         /* where to listen */
     uint16_t port;            /* 0: any */
@@ -60,8 +60,12 @@ struct net_cfg {
 
 /* What the shards' nets share: app_arg of the shard_set. */
 struct net_set {
-    const struct net_cfg *cfg;
+    const struct net_cfg *cfg; /* the one to start with; later the one in force, for main alone */
+    _Atomic(struct net_reload *) reload; /* the one that takes its place */
+    void (*note)(void *arg);             /* a shard has news for main: any thread, must not block. NULL: nobody waits for them */
+    void *note_arg;
     _Atomic uint32_t port; /* where shard 0 listens; written once, before the first accept */
+    _Atomic bool told;     /* why it cannot start is in the log already */
 };
 
 enum conn_state { CONN_FREE, CONN_OPEN, CONN_LAST_WORDS, CONN_CLOSING };
@@ -113,6 +117,23 @@ struct conn_list {
     uint32_t head, tail, n;
 };
 
+/* Lines as they go out, and room for them. */
+struct net_texts {
+    struct nats_info_template info;
+    char *info_text;
+    char *line; /* for encoding INFO and -ERR lines; NULL: nothing is prepared */
+    uint32_t line_cap;
+};
+
+/* A configuration on its way through this shard. */
+struct net_recheck {
+    struct net_reload *telling; /* shard 0: not every shard has been told */
+    uint64_t to_tell;           /* these */
+    struct net_reload *r;       /* this shard has switched, and looks at its connections; NULL: nothing to do */
+    uint32_t slot;              /* the next one; 0: all done */
+    uint32_t n_left, n_surplus; /* connections still to come, and how many of them must go */
+};
+
 struct net {
     struct shard *sh;
     const struct net_cfg *cfg;
@@ -139,16 +160,14 @@ struct net {
     uint64_t n_assigned[SHARDS_MAX]; /* shard 0: connections given to each shard */
     uint8_t *scratch;            /* a publish that was not written as we would */
     uint32_t scratch_cap;
-    struct nats_info_template info; /* prepared with the first connection, when the port is known */
-    char *info_text;
-    char *line;                  /* for encoding INFO and -ERR lines */
-    uint32_t line_cap;
+    struct net_texts texts;      /* prepared with the first connection, when the port is known, and by each reload */
+    struct net_recheck reload;
 };
 
 /* The callbacks for struct shard_set_cfg; app_arg is a struct net_set. */
 extern const struct shard_app net_app;
 
 /* Bits for shard_ask. */
-enum net_ask { NET_ASK_STOP = 1 };
+enum net_ask { NET_ASK_STOP = 1, NET_ASK_RELOAD = 2 /* shard 0: net_set.reload */ };
 
 #endif

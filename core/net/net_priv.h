@@ -5,7 +5,7 @@
 #include "core/net/net.h"
 #include "core/rt/log.h"
 
-enum { RECORD_CONN = RECORD_NET };
+enum { RECORD_CONN = RECORD_NET, RECORD_CFG };
 
 /* An accepted connection for the shard that will own it. */
 struct record_conn {
@@ -41,8 +41,29 @@ enum err listener_start(struct net *n);
 void listener_stop(struct net *n);
 void listener_on_accept(struct net *n, struct io_event *ev);
 void listener_on_conn(struct net *n, const struct record_conn *r);
+/* Shard 0: connections that live now, everywhere; the shard that has the fewest; each shard's own number (may be NULL). */
+uint64_t listener_n_live(struct net *n, uint32_t *ret_least, uint32_t ret_live[SHARDS_MAX]);
+
+/* reload.c */
+void net_reload_on_ask(struct net *n);
+void net_reload_on_record(struct net *n, const struct mbox_rec *rec);
+/* From here on this shard works by another snapshot. Nothing in it can fail. */
+void net_reload_switch(struct net *n, struct net_reload *r);
+/* Some more of it: each turn, while there is something to do. */
+void net_reload_step(struct net *n);
+static inline bool
+net_reload_busy(const struct net *n)
+{
+    return n->reload.telling != NULL || n->reload.r != NULL;
+}
+/* The configuration has changed: what of it concerns this connection? It may close it. False: a mailbox has no room for what must be done;
+ * call again next turn. */
+bool net_recheck_conn(struct net *n, struct conn *c);
 
 /* conn.c */
+/* INFO and room for lines, by this configuration, for a server that listens on port. fail: ERR_NOMEM, ERR_FULL */
+enum err net_texts_init(struct net_texts *t, const struct net_cfg *cfg, uint16_t port);
+void net_texts_fini(struct net_texts *t); /* zeroed memory is fine */
 /* A connection of this shard on fd. It says INFO at once. */
 void conn_open(struct net *n, int fd, uint64_t cid, bool refuse);
 bool conn_on_recv(struct net *n, struct conn *c, struct io_event *ev);

@@ -32,7 +32,7 @@ static const struct option_row option_rows[] = {
     {"logtime_utc", OPT_BOOL, OPT(logtime_utc), 0, 0, "", "Timestamps in UTC instead of local timezone"},
     {"debug D", OPT_BOOL, OPT(debug), 0, 0, "", "Enable debugging output"},
     {"trace V", OPT_BOOL, OPT(trace), 0, 0, "", "Trace the raw protocol"},
-    {"DV", OPT_BOOL, OPT(debug_trace), 0, 0, "", "Debug and trace"},
+    {"DV", OPT_BOOL, OPT(trace_headers), 0, 0, "", "Debug and trace"},
     {"cores", OPT_INT, OPT(cores), 0, CPUS_MAX, "<n>", "Shards, one thread and processor each (default: the CPUs this process may use)"},
     {"io", OPT_STR, OPT(io), 0, 0, "<backend>", "auto, uring or epoll (default: auto)"},
     {"busy_poll", OPT_STR, OPT(busy_poll), 0, 0, "<auto|off|duration>", "Poll before sleeping (default: auto: with more than 2 processors)"},
@@ -264,7 +264,7 @@ options_parse(struct options *o, int argc, char **argv)
         fprintf(stderr, "nats-server: unrecognized command: \"%s\"\n", argv[i]);
         return OPTIONS_BAD;
     }
-    o->debug |= o->debug_trace;
-    o->trace |= o->debug_trace;
+    o->debug |= o->trace_headers;
+    o->trace |= o->trace_headers;
     return o->version ? OPTIONS_VERSION : o->help ? OPTIONS_HELP : OPTIONS_RUN;
 }
