@@ -191,6 +191,7 @@ broker_unsubscribe(struct broker *b, struct endpoint *ep, const uint8_t *sid, ui
     }
     if (!broker_tell_room(b, broker_tell_len(b, sub)))
         return ERR_AGAIN;
+    broker_trace(b, ep, s, NULL);
     sidmap_remove(&ep->sids, b->ix, sub);
     ep->n_subs--;
     struct interest_change ch;
@@ -247,6 +248,7 @@ broker_drop_subs(struct broker *b, struct endpoint *ep)
         }
         if (!broker_tell_room(b, broker_tell_len(b, sub)))
             return false;
+        broker_trace(b, ep, interest_sub(b->ix, sub), NULL);
         sidmap_remove(&ep->sids, b->ix, sub);
         ep->n_subs--;
         struct interest_change ch;

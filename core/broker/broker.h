@@ -32,6 +32,7 @@ enum {
 };
 
 struct broker;
+struct pub_msg;
 
 /* What the broker tells core/net. */
 struct broker_ops {
@@ -41,6 +42,8 @@ struct broker_ops {
     void (*on_no_memory)(struct broker *b, struct endpoint *ep);
     /* ep, a publisher of this shard, is ahead of a subscriber: let it pause. */
     void (*on_stall)(struct broker *b, struct endpoint *ep);
+    /* Only while log_trace_on: m was queued for subscription s of ep; NULL: s is no more. */
+    void (*on_trace)(struct broker *b, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
 };
 
 /* A message being published. Views. */

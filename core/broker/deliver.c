@@ -141,6 +141,7 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
         return false;
     if (UNLIKELY(!deliver_format(b, ep, s, m)))
         return false;
+    broker_trace(b, ep, s, m);
     b->sh->work_left--;
     uint32_t payload_len = m->tail_len - 2 - m->payload_off;
     ep->out_msgs++;
@@ -150,6 +151,7 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
     if (UNLIKELY(++s->n_lo == 0))
         s->n_hi++;
     if (UNLIKELY(s->max != 0 && s->n_lo >= s->max && s->n_hi == 0)) {
+        broker_trace(b, ep, s, NULL);
         sidmap_remove(&ep->sids, b->ix, sub);
         ep->n_subs--;
         broker_bury(b, sub);

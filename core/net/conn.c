@@ -105,7 +105,6 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
     };
     size_t len = nats_info_encode(&n->texts.info, &ic, n->texts.line, n->texts.line_cap);
     ASSERT(len > 0); /* net_texts_init made the room */
-    trace_out(c, n->texts.line, (uint32_t)len);
     (void)broker_write(&n->broker, &c->ep, n->texts.line, (uint32_t)len); /* without memory it closes c itself */
 }
 

@@ -52,10 +52,21 @@ net_on_stall(struct broker *b, struct endpoint *ep)
     c->flags |= CONN_STALL_WANTED;
 }
 
+static void
+net_on_trace(struct broker *b, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
+{
+    (void)b;
+    if (m != NULL)
+        trace_msg(ep, s, m);
+    else
+        trace_delsub(ep, s);
+}
+
 static const struct broker_ops net_broker_ops = {
     .on_slow = net_on_slow,
     .on_no_memory = net_on_no_memory,
     .on_stall = net_on_stall,
+    .on_trace = net_on_trace,
 };
 
 /* ---- timers ---- */

@@ -103,6 +103,11 @@ void client_arm_first_ping(struct net *n, struct conn *c);
 
 /* trace.c: protocol lines for -V. */
 void trace_in(const struct conn *c, const struct nats_op *op);
+/* A line of the server's own: +OK, -ERR, PING, PONG. */
 void trace_out(const struct conn *c, const char *what, uint32_t len);
+/* m went out to the subscription s of ep. */
+void trace_msg(const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
+/* s of ep is no more. */
+void trace_delsub(const struct endpoint *ep, const struct sub *s);
 
 #endif

@@ -8,8 +8,8 @@
 enum { TRACE_TEXT_MAX = 1024, TRACE_PAYLOAD_MAX = 512 };
 
 static const char *const trace_verbs[NATS_KIND_N] = {
-    [NATS_PUB] = "PUB",     [NATS_HPUB] = "HPUB", [NATS_SUB] = "SUB",   [NATS_UNSUB] = "UNSUB",    [NATS_CONNECT] = "CONNECT",
-    [NATS_PING] = "PING",   [NATS_PONG] = "PONG", [NATS_INFO] = "INFO", [NATS_PLUS_OK] = "OK",     [NATS_MINUS_ERR] = "-ERR",
+    [NATS_PUB] = "PUB",         [NATS_HPUB] = "HPUB", [NATS_SUB] = "SUB",   [NATS_UNSUB] = "UNSUB",
+    [NATS_CONNECT] = "CONNECT", [NATS_PING] = "PING", [NATS_PONG] = "PONG",
 };
 
 /* Append " text" of n bytes, escaped, at *off. */
@@ -23,11 +23,16 @@ trace_arg(char *to, size_t cap, size_t *off, const uint8_t *p, size_t n)
     *off += strlen(to + *off);
 }
 
+/* way: "<<-" or "->>". An empty payload is no line. */
 static void
-trace_payload(const char *name, const uint8_t *p, size_t n)
+trace_payload(const char *name, const char *way, const uint8_t *p, size_t n)
 {
-    char text[TRACE_PAYLOAD_MAX * 4];
-    log_trc("%s - <<- MSG_PAYLOAD: [\"%s\"]", name, log_quote(text, sizeof(text), p, n < TRACE_PAYLOAD_MAX ? n : TRACE_PAYLOAD_MAX));
+    char text[TRACE_PAYLOAD_MAX * 4 + 1];
+
+    if (n == 0)
+        return;
+    (void)log_quote(text, sizeof(text), p, n < TRACE_PAYLOAD_MAX ? n : TRACE_PAYLOAD_MAX);
+    log_trc("%s - %s MSG_PAYLOAD: [\"%s%s\"]", name, way, text, n > TRACE_PAYLOAD_MAX ? "..." : "");
 }
 
 void
@@ -41,7 +46,6 @@ trace_in(const struct conn *c, const struct nats_op *op)
     switch ((enum nats_kind)op->kind) {
     case NATS_PUB:
     case NATS_HPUB:
-        trace_payload(name, op->payload, op->size);
         trace_arg(args, sizeof(args), &off, op->subject, op->subject_len);
         trace_arg(args, sizeof(args), &off, op->reply, op->reply_len);
         if (op->kind == NATS_HPUB) /* the parser writes nothing there for PUB */
@@ -62,29 +66,68 @@ trace_in(const struct conn *c, const struct nats_op *op)
         args[0] = ' ';
         (void)nats_connect_redact(op->args, op->args_len, args + 1, sizeof(args) - 1); /* cut is fine in a log */
         break;
-    case NATS_MINUS_ERR:
-        trace_arg(args, sizeof(args), &off, op->args, op->args_len);
-        break;
     case NATS_PING:
     case NATS_PONG:
+        break;
     case NATS_INFO:
     case NATS_PLUS_OK:
-        break;
+    case NATS_MINUS_ERR:
+        return; /* no client says these; what follows of them is logged where it is done */
     case NATS_KIND_N:
     default:
         ASSERT(false); /* an operation the parser does not make */
     }
     log_trc("%s - <<- [%s%s]", name, trace_verbs[op->kind], args);
+    if (op->kind == NATS_PUB || op->kind == NATS_HPUB)
+        trace_payload(name, "<<-", op->payload, op->size);
 }
 
 void
 trace_out(const struct conn *c, const char *line, uint32_t len)
 {
+    static const char err[] = "-ERR '";
     char name[CONN_NAME_MAX], text[TRACE_TEXT_MAX];
 
     if (LIKELY(!log_trace_on))
         return;
-    while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r' || line[len - 1] == ' '))
+    while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
         len--;
-    log_trc("%s - ->> [%s]", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), line, len));
+    (void)conn_name(c, name, sizeof(name));
+    if (len > sizeof(err) && memcmp(line, err, sizeof(err) - 1) == 0) /* as nats-server shows it: without its quotes */
+        log_trc("%s - ->> [-ERR %s]", name, log_quote(text, sizeof(text), line + sizeof(err) - 1, len - sizeof(err)));
+    else
+        log_trc("%s - ->> [%s]", name, log_quote(text, sizeof(text), line[0] == '+' ? line + 1 : line, line[0] == '+' ? len - 1 : len));
+}
+
+void
+trace_msg(const struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
+{
+    bool stripped = m->hdr && (ep->flags & EP_HEADERS) == 0;
+    uint32_t payload_off = m->payload_off + (stripped ? m->hdr_len : 0), size = m->tail_len - 2 - payload_off, sid_len;
+    char name[CONN_NAME_MAX], args[TRACE_TEXT_MAX];
+    const uint8_t *sid = sub_sid(s, &sid_len);
+    size_t off = 0;
+
+    (void)conn_name((const struct conn *)(const void *)ep, name, sizeof(name));
+    trace_arg(args, sizeof(args), &off, m->subject, m->subject_len);
+    trace_arg(args, sizeof(args), &off, sid, sid_len);
+    if (stripped) {
+        trace_arg(args, sizeof(args), &off, m->reply, m->reply_len);
+        (void)snprintf(args + off, sizeof(args) - off, " %u", size);
+    } else {
+        trace_arg(args, sizeof(args), &off, m->tail + 1, m->payload_off - 3); /* between its space and its line end */
+    }
+    log_trc("%s - ->> [%s%s]", name, m->hdr && !stripped ? "HMSG" : "MSG", args);
+    trace_payload(name, "->>", m->tail + payload_off, size);
+}
+
+void
+trace_delsub(const struct endpoint *ep, const struct sub *s)
+{
+    char name[CONN_NAME_MAX], text[TRACE_TEXT_MAX];
+    uint32_t sid_len;
+    const uint8_t *sid = sub_sid(s, &sid_len);
+
+    log_trc("%s - <-> [DELSUB %s]", conn_name((const struct conn *)(const void *)ep, name, sizeof(name)),
+            log_quote(text, sizeof(text), sid, sid_len));
 }
