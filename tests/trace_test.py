@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 HEADERS = b"NATS/1.0\r\nA: b\r\n\r\n"
 
 
@@ -50,3 +52,20 @@ def traced(server):
     lines = re.findall(r"^\[\d+\] .* \[TRC\] \S+ - cid:(\d+) (?:- \".*?\" )?- (.*)$", server.log(), re.MULTILINE)
     assert {int(cid) - first for cid, _ in lines} == {0, 1, 2}
     return [[text for cid, text in lines if int(cid) == first + i] for i in range(3)]
+
+
+@pytest.mark.parametrize("which", ["start_server", "start_reference"])
+def test_trace_shows_payloads_behind_their_operation_and_answers_in_nats_servers_words(request, which):
+    server = request.getfixturevalue(which)("-V")
+    with server.raw() as c:
+        c.connect(name='a"b\n[1] [INF] forged', version="1.2", lang="py", user="u", verbose=True)
+        c.send(b'PUB a 5\r\nh"\x01%s\r\nPUB a 0\r\n\r\nUNSUB 9\r\nPUB $NRG.x 0\r\n\r\n')
+        c.fence()
+    server.wait_log(r"->> \[-ERR Permissions")
+    name = r' - cid:\d+ - "v1\.2:py:a\\"b\\n\[1\] \[INF\] forged" - "\$G/user:u" - '
+    lines = [line for line in server.log().splitlines() if re.search(name, line)]
+    said = [re.split(name, line)[1] for line in lines]
+    said = said[said.index("<<- [PUB a 5]"):]
+    wanted = ["<<- [PUB a 5]", '<<- MSG_PAYLOAD: ["h\\"\\x01%s"]', "->> [OK]", "<<- [PUB a 0]", "->> [OK]", "<<- [UNSUB 9]", "->> [OK]",
+              "<<- [PUB $NRG.x 0]", '->> [-ERR Permissions Violation for Publish to "$NRG.x"]']
+    assert said[:len(wanted)] == wanted

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
 #include "core/rt/mutate.h"
@@ -40,15 +41,6 @@ conn_list_pop(struct net *n, struct conn_list *l)
     c->next_list = 0;
     l->n--;
     return c;
-}
-
-const char *
-conn_name(const struct conn *c, char *to, uint32_t cap)
-{
-    char peer[ADDR_TEXT_MAX];
-    (void)addr_text(&c->peer, peer, sizeof(peer)); /* empty when the system did not say */
-    (void)snprintf(to, cap, "%s - cid:%llu", peer, (unsigned long long)c->cid);
-    return to;
 }
 
 /* ---- INFO ---- */
@@ -101,6 +93,7 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
         .client_id = c->cid,
         .client_ip = ip,
         .connect_info = connect_info,
+        .auth_required = n->cfg->auth != NULL && n->cfg->auth->required && (connect_info || n->cfg->auth->no_auth_user == NULL),
         .remote_account = connect_info ? "$G" : NULL,
     };
     size_t len = nats_info_encode(&n->texts.info, &ic, n->texts.line, n->texts.line_cap);
@@ -138,8 +131,9 @@ conn_write_timer(struct timer *t, int64_t now_ns)
         return;
     }
     COUNT(&n->sh->counters, slow_consumers_deadline, 1);
-    log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
-            (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
+    if (net_may_log(n, NET_QUIET_SLOW))
+        log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
+                (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
     conn_close(n, c, NATS_CLOSED_SLOW_DEADLINE);
 }
 
@@ -196,6 +190,8 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
         conn_close_err(n, c, NATS_ERR_MAX_CONNS, NATS_CLOSED_MAX_CONNS);
         return;
     }
+    if (UNLIKELY(!client_auth_open(n, c)))
+        return;
     timer_arm(&sh->timers, &c->ping_timer, sh->now + cfg->ping_interval_ns);
     io_recv_start(sh->io, &c->sock);
 }
@@ -285,6 +281,25 @@ conn_stall(struct net *n, struct conn *c)
     conn_list_push(n, &n->stalled, c);
 }
 
+/* Until conn_unwait. */
+static void
+conn_wait(struct net *n, struct conn *c)
+{
+    COUNT(&n->sh->counters, recv_paused, 1);
+    io_recv_stop(n->sh->io, &c->sock);
+    c->flags |= CONN_STALLED; /* and in no list */
+}
+
+void
+conn_unwait(struct net *n, struct conn *c)
+{
+    ASSERT((c->flags & CONN_STALLED) != 0);
+    c->flags &= (uint16_t)~CONN_STALLED;
+    c->flags |= CONN_BLOCKED;
+    conn_list_push(n, &n->blocked, c);
+    n->n_vain = 0;
+}
+
 static bool
 conn_paused(const struct conn *c)
 {
@@ -356,6 +371,11 @@ conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t
         used += (uint32_t)op.n_bytes;
         if (UNLIKELY((c->flags & CONN_STALL_WANTED) != 0)) {
             c->flags &= (uint16_t)~CONN_STALL_WANTED;
+            if (client_auth_waits(c)) {
+                conn_wait(n, c);
+                ran = RAN_PAUSED;
+                break;
+            }
             if (c->n_stalls < NET_STALLS_MAX) {
                 conn_stall(n, c);
                 ran = RAN_PAUSED;
@@ -427,6 +447,8 @@ conn_on_recv(struct net *n, struct conn *c, struct io_event *ev)
         return true;
     }
     c->n_stalls = 0;
+    if (UNLIKELY((c->flags & CONN_AUTH_DUE) != 0) && c->in == NULL && ev->len > 0 && !conn_paused(c) && !client_auth_gate(n, c, ev->data[0]))
+        return true;
     while (ev->len > 0) {
         if (UNLIKELY(conn_paused(c))) {
             (void)conn_in_keep(n, c, ev->data, ev->len); /* without memory it closes c itself */
@@ -598,6 +620,7 @@ conn_close(struct net *n, struct conn *c, enum nats_closed why)
         c->closed = (uint8_t)why;
         c->ep.flags |= EP_DEAD; /* nothing is delivered to it from here on */
         timer_disarm(&sh->timers, &c->ping_timer);
+        client_auth_close(n, c);
         if (conn_has_last_words(why) && c->ep.out.n_bytes > 0) {
             c->state = CONN_LAST_WORDS;
             io_recv_stop(sh->io, &c->sock);
@@ -657,6 +680,7 @@ conn_free(struct net *n, struct conn *c)
         nats_connect_fini(c->opts);
         free(c->opts);
     }
+    client_auth_free(c);
     conn_count_closed(n->sh);
     slab_give(&n->conns, c->ep.slot);
 }

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
+#include "core/rt/offload.h"
 
 enum {
     NET_CONNS_MAX = 1 << 24,       /* per shard; the real limit is max_connections */
@@ -14,6 +16,7 @@ enum {
     NET_TRIM_MORE_NS = 1000000,    /* and how soon again while there is more: a call gives back a few MiB, and takes about a tenth of that */
     NET_FIRST_CID = 5,             /* below are the server's own connections, as in nats-server */
     NET_STOP_NS = 1000000000,      /* a stopping shard waits so long for its sockets ... */
+    NET_JOBS_MAX = 64,             /* finished jobs looked at in one turn */
     NET_CUT_NS = 100000000,        /* ... and so long for those it then closes itself */
 };
 
@@ -26,8 +29,9 @@ net_on_slow(struct broker *b, struct endpoint *ep)
     struct conn *c = conn_of(ep);
     char name[CONN_NAME_MAX];
 
-    log_inf("%s - Slow Consumer Detected: MaxPending of %llu Exceeded", conn_name(c, name, sizeof(name)),
-            (unsigned long long)ep->n_pending_max);
+    if (net_may_log(n, NET_QUIET_SLOW))
+        log_inf("%s - Slow Consumer Detected: MaxPending of %llu Exceeded", conn_name(c, name, sizeof(name)),
+                (unsigned long long)ep->n_pending_max);
     conn_close(n, c, NATS_CLOSED_SLOW_PENDING);
 }
 
@@ -55,14 +59,27 @@ net_on_stall(struct broker *b, struct endpoint *ep)
 static void
 net_on_trace(struct broker *b, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
 {
-    (void)b;
     if (m != NULL)
-        trace_msg(ep, s, m);
+        trace_msg(b->ops_arg, ep, s, m);
     else
         trace_delsub(ep, s);
 }
 
+static bool
+net_may_take(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
+{
+    return client_auth_may_take(b->ops_arg, conn_of(ep), sub, m);
+}
+
+static void
+net_on_take(struct broker *b, struct endpoint *ep, const struct pub_msg *m)
+{
+    client_auth_on_take(b->ops_arg, conn_of(ep), m);
+}
+
 static const struct broker_ops net_broker_ops = {
+    .may_take = net_may_take,
+    .on_take = net_on_take,
     .on_slow = net_on_slow,
     .on_no_memory = net_on_no_memory,
     .on_stall = net_on_stall,
@@ -264,6 +281,8 @@ net_on_ask(struct shard *sh, uint32_t bits)
 {
     struct net *n = net_of(sh);
 
+    if ((bits & NET_ASK_OFFLOAD) != 0 && offload_drain(n->set->offload, sh->id, NET_JOBS_MAX) == NET_JOBS_MAX)
+        shard_ask(sh->set, sh->id, NET_ASK_OFFLOAD); /* there may be more */
     if ((bits & NET_ASK_RELOAD) != 0)
         net_reload_on_ask(n);
     if ((bits & NET_ASK_STOP) == 0 || n->stopping)
@@ -326,6 +345,7 @@ net_on_stop(struct shard *sh)
     struct net *n = net_of(sh);
 
     net_close_sockets(n);
+    net_quiet_end(n);
     while (n->all_head != 0) {
         struct conn *c = net_conn(n, n->all_head);
         n->all_head = c->next;
@@ -336,7 +356,10 @@ net_on_stop(struct shard *sh)
         if (c->opts != NULL)
             nats_connect_fini(c->opts);
         free(c->opts);
+        client_auth_close(n, c);
+        client_auth_free(c);
     }
+    client_auth_leave_jobs(n);
     if (n->scratch != NULL)
         bufpool_give(sh->bufs, n->scratch, n->scratch_cap);
     broker_fini(&n->broker);

@@ -37,7 +37,13 @@ enum {
     NET_FIRST_PING_NS = 2000000000, /* the first PING comes after 2 s ... */
     NET_CLOSE_MAX = 1024,        /* closing connections looked at per turn */
     NET_BLOCKED_MAX = 256,       /* blocked connections tried again per turn */
+    NET_QUIET_MAX = 10,          /* log lines a second about what peers do wrong, for each kind of it */
 };
+
+struct auth;
+struct client_auth;
+struct login_job;
+struct offload;
 
 /* What is configured: a snapshot, shared by all shards and never written while they know it. Another one replaces it as a whole (reload.h). */
 struct net_cfg {
@@ -54,6 +60,9 @@ struct net_cfg {
     uint32_t ping_max;
     bool headers;
     bool no_stall; /* no_fast_producer_stall */
+    const struct auth *auth; /* NULL: no login is required */
+    bool trace_headers;        /* a trace shows headers only ... */
+    uint32_t max_traced;       /* ... and so many bytes of a payload; 0: all */
     struct hash_key key;
     struct nats_info_server info; /* the part of INFO that is the same for all */
 };
@@ -64,6 +73,8 @@ struct net_set {
     _Atomic(struct net_reload *) reload; /* the one that takes its place */
     void (*note)(void *arg);             /* a shard has news for main: any thread, must not block. NULL: nobody waits for them */
     void *note_arg;
+    struct offload *offload;             /* NULL: what would run there runs at once (simulations) */
+    _Atomic(struct login_job *) jobs_left; /* of shards that have ended */
     _Atomic uint32_t port; /* where shard 0 listens; written once, before the first accept */
     _Atomic bool told;     /* why it cannot start is in the log already */
 };
@@ -84,6 +95,8 @@ enum conn_flag {
     CONN_SUBS_GONE = 1024,
     CONN_STALL_WANTED = 2048, /* stall after the operation in progress */
     CONN_IO_CLOSED = 8192,    /* io_close was called */
+    CONN_PUB_CHECKED = 16384, /* its publishes are checked: client_auth_may_publish */
+    CONN_AUTH_DUE = 32768,    /* a login is required, and has not been accepted */
     CONN_SUBJECT_SEEN = 4096, /* pedantic: the subject of the publish in progress was looked at, and complained about */
 };
 
@@ -95,6 +108,7 @@ struct conn {
     struct timer write_timer;
     struct nats_limits lim;
     struct nats_connect *opts; /* NULL before CONNECT */
+    struct client_auth *auth;  /* NULL: everything is allowed */
     uint8_t *in;               /* bytes not handled yet; NULL: none */
     uint32_t in_len, in_cap, in_off;
     uint32_t in_need;          /* bytes from in_off that the next operation takes at least */
@@ -123,6 +137,12 @@ struct net_texts {
     char *info_text;
     char *line; /* for encoding INFO and -ERR lines; NULL: nothing is prepared */
     uint32_t line_cap;
+};
+
+/* What peers do wrong is logged NET_QUIET_MAX times a second for each kind; the rest is counted, and the count logged. */
+enum net_quiet_kind { NET_QUIET_PROTOCOL, NET_QUIET_AUTH, NET_QUIET_PERMS, NET_QUIET_SLOW, NET_QUIET_N };
+struct net_quiet {
+    uint32_t n, n_more; /* logged, and not logged, since the timer was armed */
 };
 
 /* A configuration on its way through this shard. */
@@ -162,12 +182,15 @@ struct net {
     uint32_t scratch_cap;
     struct net_texts texts;      /* prepared with the first connection, when the port is known, and by each reload */
     struct net_recheck reload;
+    struct login_job *jobs;      /* hashes being computed for this shard's logins */
+    struct net_quiet quiet[NET_QUIET_N];
+    struct timer quiet_timer;
 };
 
 /* The callbacks for struct shard_set_cfg; app_arg is a struct net_set. */
 extern const struct shard_app net_app;
 
 /* Bits for shard_ask. */
-enum net_ask { NET_ASK_STOP = 1, NET_ASK_RELOAD = 2 /* shard 0: net_set.reload */ };
+enum net_ask { NET_ASK_STOP = 1, NET_ASK_RELOAD = 2 /* shard 0: net_set.reload */, NET_ASK_OFFLOAD = 256 /* jobs have finished */ };
 
 #endif

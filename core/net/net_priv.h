@@ -71,6 +71,8 @@ void conn_on_send(struct net *n, struct conn *c, const struct io_event *ev);
 void conn_on_closed(struct net *n, struct conn *c);
 /* Send what is queued, if nothing is in flight. */
 void conn_flush(struct net *n, struct conn *c);
+/* Reads nothing more until conn_unwait, which makes it go on in this turn or a later one. */
+void conn_unwait(struct net *n, struct conn *c);
 /* Close for this reason: after what is queued went out, where the reason allows last words. */
 void conn_close(struct net *n, struct conn *c, enum nats_closed why);
 /* -ERR and close. */
@@ -83,9 +85,15 @@ void conn_close_socks(struct net *n);
 /* Go on removing closed connections. */
 void conn_reap_all(struct net *n);
 void conn_send_info(struct net *n, struct conn *c, bool connect_info);
-/* "1.2.3.4:5 - cid:7", for log lines. */
+
+/* names.c */
+/* `1.2.3.4:5 - cid:7 - "v1.2:go:name" - "$G/user:u"`, for log lines; after the cid as far as it has said so. Returns to. */
 const char *conn_name(const struct conn *c, char *to, uint32_t cap);
-enum { CONN_NAME_MAX = ADDR_TEXT_MAX + 32 };
+enum { CONN_NAME_MAX = ADDR_TEXT_MAX + 4 * 256 + 64 };
+/* Whether a line about what a peer did wrong may be logged now. False: it was counted instead. */
+bool net_may_log(struct net *n, enum net_quiet_kind kind);
+/* Log what was only counted. */
+void net_quiet_end(struct net *n);
 
 /* client.c */
 enum client_result {
@@ -97,16 +105,20 @@ enum client_result client_on_op(struct net *n, struct conn *c, const struct nats
 /* The control line of a pedantic client's publish is complete; its payload is still to come, or ends wrongly. */
 void client_on_begun(struct net *n, struct conn *c, const struct nats_op *op);
 void client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad);
+/* CONNECT was accepted: the rest of it. */
+void client_connect_done(struct net *n, struct conn *c);
+/* -ERR 'Permissions Violation for ...'. queue, sid: ptr NULL for none. */
+void client_send_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid);
 void client_ping_timer(struct timer *t, int64_t now_ns);
 /* The first PING: soon after CONNECT. */
 void client_arm_first_ping(struct net *n, struct conn *c);
 
 /* trace.c: protocol lines for -V. */
-void trace_in(const struct conn *c, const struct nats_op *op);
+void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
 /* A line of the server's own: +OK, -ERR, PING, PONG. */
 void trace_out(const struct conn *c, const char *what, uint32_t len);
 /* m went out to the subscription s of ep. */
-void trace_msg(const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
+void trace_msg(const struct net *n, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
 /* s of ep is no more. */
 void trace_delsub(const struct endpoint *ep, const struct sub *s);
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
 
@@ -158,6 +159,8 @@ net_recheck_conn(struct net *n, struct conn *c)
 {
     const struct net_cfg *cfg = n->cfg;
 
+    if (!client_auth_recheck(n, c))
+        return false;
     if (c->state != CONN_OPEN)
         return true;
     c->lim.max_payload = cfg->max_payload;

@@ -5,7 +5,11 @@
 
 #include "core/net/net_priv.h"
 
-enum { TRACE_TEXT_MAX = 1024, TRACE_PAYLOAD_MAX = 512 };
+enum {
+    TRACE_TEXT_MAX = 1024,
+    TRACE_PAYLOAD_MAX = 15000, /* more would not fit into a line */
+    TRACE_BLANK_LEN = 4,       /* CR LF CR LF, which end the headers */
+};
 
 static const char *const trace_verbs[NATS_KIND_N] = {
     [NATS_PUB] = "PUB",         [NATS_HPUB] = "HPUB", [NATS_SUB] = "SUB",   [NATS_UNSUB] = "UNSUB",
@@ -23,20 +27,24 @@ trace_arg(char *to, size_t cap, size_t *off, const uint8_t *p, size_t n)
     *off += strlen(to + *off);
 }
 
-/* way: "<<-" or "->>". An empty payload is no line. */
+/* What of a message is to be seen: its headers without the blank line behind them, or all of it; up to max_traced_msg_len bytes. */
 static void
-trace_payload(const char *name, const char *way, const uint8_t *p, size_t n)
+trace_payload(const struct net *n, const char *name, const char *arrow, const uint8_t *p, uint32_t hdr_len, uint32_t len)
 {
-    char text[TRACE_PAYLOAD_MAX * 4 + 1];
+    char text[TRACE_PAYLOAD_MAX];
+    uint32_t max = n->cfg->max_traced;
 
-    if (n == 0)
+    if (n->cfg->trace_headers)
+        len = hdr_len >= TRACE_BLANK_LEN ? hdr_len - TRACE_BLANK_LEN : 0;
+    if (len == 0)
         return;
-    (void)log_quote(text, sizeof(text), p, n < TRACE_PAYLOAD_MAX ? n : TRACE_PAYLOAD_MAX);
-    log_trc("%s - %s MSG_PAYLOAD: [\"%s%s\"]", name, way, text, n > TRACE_PAYLOAD_MAX ? "..." : "");
+    bool cut = max > 0 && len > max;
+    (void)log_quote_string(text, sizeof(text), p, cut ? max : len);
+    log_trc("%s - %s MSG_PAYLOAD: [\"%s%s\"]", name, arrow, text, cut ? "..." : "");
 }
 
 void
-trace_in(const struct conn *c, const struct nats_op *op)
+trace_in(const struct net *n, const struct conn *c, const struct nats_op *op)
 {
     char name[CONN_NAME_MAX], args[TRACE_TEXT_MAX];
     size_t off = 0;
@@ -79,13 +87,12 @@ trace_in(const struct conn *c, const struct nats_op *op)
     }
     log_trc("%s - <<- [%s%s]", name, trace_verbs[op->kind], args);
     if (op->kind == NATS_PUB || op->kind == NATS_HPUB)
-        trace_payload(name, "<<-", op->payload, op->size);
+        trace_payload(n, name, "<<-", op->payload, op->kind == NATS_HPUB ? op->hdr_size : 0, op->size);
 }
 
 void
 trace_out(const struct conn *c, const char *line, uint32_t len)
 {
-    static const char err[] = "-ERR '";
     char name[CONN_NAME_MAX], text[TRACE_TEXT_MAX];
 
     if (LIKELY(!log_trace_on))
@@ -93,14 +100,17 @@ trace_out(const struct conn *c, const char *line, uint32_t len)
     while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
         len--;
     (void)conn_name(c, name, sizeof(name));
-    if (len > sizeof(err) && memcmp(line, err, sizeof(err) - 1) == 0) /* as nats-server shows it: without its quotes */
-        log_trc("%s - ->> [-ERR %s]", name, log_quote(text, sizeof(text), line + sizeof(err) - 1, len - sizeof(err)));
+    /* "-ERR 'text'" is shown without its quotes, "+OK" without its sign, as nats-server does. */
+    if (len > 7 && memcmp(line, "-ERR '", 6) == 0 && line[len - 1] == '\'')
+        log_trc("%s - ->> [-ERR %s]", name, log_quote(text, sizeof(text), line + 6, len - 7));
+    else if (len == 3 && memcmp(line, "+OK", 3) == 0)
+        log_trc("%s - ->> [OK]", name);
     else
-        log_trc("%s - ->> [%s]", name, log_quote(text, sizeof(text), line[0] == '+' ? line + 1 : line, line[0] == '+' ? len - 1 : len));
+        log_trc("%s - ->> [%s]", name, log_quote(text, sizeof(text), line, len));
 }
 
 void
-trace_msg(const struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
+trace_msg(const struct net *n, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
 {
     bool stripped = m->hdr && (ep->flags & EP_HEADERS) == 0;
     uint32_t payload_off = m->payload_off + (stripped ? m->hdr_len : 0), size = m->tail_len - 2 - payload_off, sid_len;
@@ -118,7 +128,7 @@ trace_msg(const struct endpoint *ep, const struct sub *s, const struct pub_msg *
         trace_arg(args, sizeof(args), &off, m->tail + 1, m->payload_off - 3); /* between its space and its line end */
     }
     log_trc("%s - ->> [%s%s]", name, m->hdr && !stripped ? "HMSG" : "MSG", args);
-    trace_payload(name, "->>", m->tail + payload_off, size);
+    trace_payload(n, name, "->>", m->tail + payload_off, stripped ? 0 : m->hdr_len, size);
 }
 
 void

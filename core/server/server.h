@@ -23,6 +23,7 @@ struct server {
     struct cpus cpus;
     struct net_set net_set;
     struct shard_set *shards;
+    struct offload *offload;
     struct signals signals;
     bool logging; /* log_start was called */
 };
