@@ -141,6 +141,11 @@ bool client_map(struct net *n, struct conn *c, struct pub_msg *m);
 /* trace.c: protocol lines for -V. */
 void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
 void trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len);
+/* A line of the server's own: +OK, -ERR, PING, PONG. */
 void trace_out(const struct conn *c, const char *what, uint32_t len);
+/* m went out to the subscription s of ep. */
+void trace_msg(const struct net *n, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
+/* s of ep is no more. */
+void trace_delsub(const struct endpoint *ep, const struct sub *s);
 
 #endif
