@@ -1,71 +1,24 @@
 /* options_file.c - the configuration file: bytes to a tree (proto/conf), the tree to options. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include <sodium.h>
-
 #include "core/rt/assert.h"
-#include "core/rt/fault.h"
+#include "core/rt/file.h"
 #include "core/server/options_priv.h"
 
-/* As Go writes it. */
-static const char *
-options_file_why(enum err e)
-{
-    return e == ERR_NOENT ? "no such file or directory" : e == ERR_ACCESS ? "permission denied" : err_text(e);
-}
+struct options_file {
+    char why[128]; /* what the system said about the last file that could not be read */
+};
 
-/* All of a file; what opening says in *ret_why. */
 static enum err
 options_file_bytes(void *arg, const char *path, char **ret_bytes, size_t *ret_len, const char **ret_why)
 {
-    (void)arg;
-    enum err e = OK;
-    size_t len = 0, cap = 4096;
-    char *bytes = NULL;
-    FILE *f = fopen(path, "re");
+    struct options_file *f = arg;
 
-    if (f == NULL) {
-        e = err_from_errno(errno);
-        *ret_why = options_file_why(e);
-        return e;
-    }
-    for (;;) {
-        char *more = cap > CONF_BYTES_MAX ? NULL : fault_malloc(cap);
-        if (more == NULL) {
-            e = cap > CONF_BYTES_MAX ? ERR_LIMIT : ERR_NOMEM;
-            break;
-        }
-        /* No realloc: what it leaves behind would hold passwords. */
-        if (len > 0) {
-            memcpy(more, bytes, len);
-            sodium_memzero(bytes, len);
-        }
-        free(bytes);
-        bytes = more;
-        len += fread(bytes + len, 1, cap - len, f);
-        if (ferror(f)) {
-            e = err_from_errno(errno); /* a folder, for one */
-            break;
-        }
-        if (len < cap)
-            break;
-        cap *= 2;
-    }
-    if (e != OK) {
-        *ret_why = e == ERR_IO ? "it cannot be read; is it a file?" : options_file_why(e);
-        if (bytes != NULL)
-            sodium_memzero(bytes, len);
-        free(bytes);
-    } else {
-        *ret_bytes = bytes;
-        *ret_len = len;
-    }
-    (void)fclose(f); /* nothing was written */
-    return e;
+    *ret_why = f->why;
+    return file_read(path, CONF_BYTES_MAX, ret_bytes, ret_len, f->why);
 }
 
 static const char *
@@ -88,7 +41,8 @@ options_file_decide(struct option_reader *r, const struct conf_value *top, bool 
 void
 options_file_read(struct option_reader *r, const char *path, bool decided)
 {
-    static const struct conf_env env = {.read = options_file_bytes, .getenv = options_file_env};
+    struct options_file f = {.why = ""};
+    const struct conf_env env = {.arg = &f, .read = options_file_bytes, .getenv = options_file_env};
     struct conf_doc *doc = NULL;
     char why[OPTIONS_LINE_MAX] = "";
 
