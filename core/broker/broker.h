@@ -45,8 +45,8 @@ struct broker_ops {
     /* ep is EP_CHECKED: whether m may be delivered to its subscription sub. Asked of candidates that get nothing in the end, too. NULL: nobody is
      * EP_CHECKED. */
     bool (*may_take)(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m);
-    /* And it gets it. */
-    void (*on_take)(struct broker *b, struct endpoint *ep, const struct pub_msg *m);
+    /* And it gets it. Also for one that is EP_TRACED. */
+    void (*on_take)(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m);
 };
 
 /* A message being published. Views. */

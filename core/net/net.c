@@ -63,9 +63,12 @@ net_may_take(struct broker *b, struct endpoint *ep, uint32_t sub, const struct p
 }
 
 static void
-net_on_take(struct broker *b, struct endpoint *ep, const struct pub_msg *m)
+net_on_take(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
 {
-    client_auth_on_take(b->ops_arg, conn_of(ep), m);
+    if ((ep->flags & EP_CHECKED) != 0)
+        client_auth_on_take(b->ops_arg, conn_of(ep), m);
+    if (log_trace_on)
+        trace_delivery(b->ops_arg, conn_of(ep), sub, m);
 }
 
 static const struct broker_ops net_broker_ops = {

@@ -131,5 +131,13 @@ bool client_map(struct net *n, struct conn *c, struct pub_msg *m);
 void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
 void trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len);
 void trace_out(const struct conn *c, const char *what, uint32_t len);
+/* m goes to its subscription sub. */
+void trace_delivery(const struct net *n, const struct conn *c, uint32_t sub, const struct pub_msg *m);
+/* The level has changed, or c is new: whether deliveries to it are traced. */
+static inline void
+trace_mark(struct conn *c)
+{
+    c->ep.flags = (uint8_t)((c->ep.flags & ~EP_TRACED) | (log_trace_on ? EP_TRACED : 0));
+}
 
 #endif

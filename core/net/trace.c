@@ -124,3 +124,30 @@ trace_out(const struct conn *c, const char *line, uint32_t len)
     else
         log_trc("%s - ->> [%s]", name, log_quote(text, sizeof(text), line, len));
 }
+
+void
+trace_delivery(const struct net *n, const struct conn *c, uint32_t sub, const struct pub_msg *m)
+{
+    char name[CONN_NAME_MAX], args[TRACE_TEXT_MAX];
+    const uint8_t *payload = m->tail + m->payload_off;
+    uint32_t len = m->tail_len - 2 - m->payload_off, hdr_len = m->hdr ? m->hdr_len : 0, sid_len;
+    bool hdr = m->hdr && (c->ep.flags & EP_HEADERS) != 0;
+    const uint8_t *sid = sub_sid(interest_sub(n->broker.ix, sub), &sid_len);
+    size_t off = 0;
+
+    if (m->hdr && !hdr) { /* they are left out for this subscriber */
+        payload += hdr_len;
+        len -= hdr_len;
+        hdr_len = 0;
+    }
+    args[0] = '\0';
+    trace_arg(args, sizeof(args), &off, m->subject, m->subject_len);
+    trace_arg(args, sizeof(args), &off, sid, sid_len);
+    trace_arg(args, sizeof(args), &off, m->reply, m->reply_len);
+    (void)conn_name(c, name, sizeof(name));
+    if (hdr)
+        log_trc("%s - ->> [HMSG%s %u %u]", name, args, hdr_len, len);
+    else
+        log_trc("%s - ->> [MSG%s %u]", name, args, len);
+    trace_payload(n, name, "->>", payload, hdr_len, len);
+}
