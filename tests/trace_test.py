@@ -50,6 +50,6 @@ def test_trace_shows_what_is_delivered_as_its_subscriber_gets_it(request, which)
         pub.ping()
         a.fence()
         b.fence()
-    for line in (r'"with".* - ->> \[HMSG a 7 re 18 20\]$', r'"with".* - ->> MSG_PAYLOAD: \["NATS/1\.0\\r\\nA: b\\r\\n\\r\\nhi"\]$',
-                 r'"without".* - ->> \[MSG a 8 re 2\]$', r'"without".* - ->> MSG_PAYLOAD: \["hi"\]$', r'"with".* - ->> \[MSG a 7 0\]$'):
+    for line in (r':with".* - ->> \[HMSG a 7 re 18 20\]$', r':with".* - ->> MSG_PAYLOAD: \["NATS/1\.0\\r\\nA: b\\r\\n\\r\\nhi"\]$',
+                 r':without".* - ->> \[MSG a 8 re 2\]$', r':without".* - ->> MSG_PAYLOAD: \["hi"\]$', r':with".* - ->> \[MSG a 7 0\]$'):
         server.wait_log(line)

@@ -17,7 +17,6 @@
 #include "core/rt/offload.h"
 
 enum {
-    EXIT_USAGE = 2,
     EXIT_DUMPED = 2, /* as Go's runtime does */
     SERVER_PID_MODE = 0600,
     SERVER_JOBS_MAX = 1024,     /* that wait for a thread of the offload pool */
@@ -65,7 +64,7 @@ server_mbox_min(const struct options *o)
     return 4 * (2 * (uint64_t)o->max_control_line + MBOX_INLINE_MAX + 2 * BROKER_QUEUES_LEN_MAX + 512);
 }
 
-static bool
+static void
 server_shards_cfg(struct server *s, struct shard_set_cfg *ret)
 {
     const struct options *o = &s->cfg->opts;
@@ -81,24 +80,10 @@ server_shards_cfg(struct server *s, struct shard_set_cfg *ret)
         .app_arg = &s->net_set,
     };
     ret->pin = ret->n_shards > 1 && ret->n_shards <= s->cpus.n_mask;
-    if (strcasecmp(o->io, "auto") == 0) {
-        ret->backend = IO_AUTO;
-    } else if (strcasecmp(o->io, "uring") == 0) {
-        ret->backend = IO_URING;
-    } else if (strcasecmp(o->io, "epoll") == 0) {
-        ret->backend = IO_EPOLL;
-    } else {
-        fprintf(stderr, "invalid value \"%s\" for flag -io: it is auto, uring or epoll\n", o->io);
-        return false;
-    }
-    if (strcasecmp(o->busy_poll, "auto") == 0) {
-        /* Polling pays where every shard has a processor of its own and clients have others. */
-        ret->busy_poll_ns = s->cpus.n_mask > 2 && ret->n_shards < s->cpus.n_mask && s->cpus.quota <= 0 ? BUSY_POLL_AUTO_NS : 0;
-    } else if (strcasecmp(o->busy_poll, "off") != 0 && !options_duration(o->busy_poll, &ret->busy_poll_ns)) {
-        fprintf(stderr, "invalid value \"%s\" for flag -busy_poll: it is auto, off or a duration\n", o->busy_poll);
-        return false;
-    }
-    return true;
+    ret->backend = strcmp(o->io, "uring") == 0 ? IO_URING : strcmp(o->io, "epoll") == 0 ? IO_EPOLL : IO_AUTO;
+    /* Polling pays where every shard has a processor of its own and clients have others. */
+    bool pays = s->cpus.n_mask > 2 && ret->n_shards < s->cpus.n_mask && s->cpus.quota <= 0;
+    ret->busy_poll_ns = o->busy_poll_ns >= 0 ? o->busy_poll_ns : pays ? BUSY_POLL_AUTO_NS : 0;
 }
 
 bool
@@ -138,48 +123,16 @@ server_log_ready(const struct server *s)
     log_inf("Server is ready");
 }
 
-/* Nothing of what nats-server's feature flags switch on is there yet; the names are checked all the same. */
-static void
-server_log_features(const struct options_pairs *flags)
-{
-    static const char *const known[] = {"js_ack_fc_v2", "js_raft_delete_range"};
-    char text[2][512] = {"", ""};
-    size_t len[2] = {0, 0};
-
-    if (flags->n == 0)
-        return;
-    for (uint32_t i = 0; i < flags->n; i++) {
-        const struct options_pair *f = &flags->items[i];
-        bool is_known = strcmp(f->key, known[0]) == 0 || strcmp(f->key, known[1]) == 0;
-        char *to = text[!is_known];
-        size_t *at = &len[!is_known];
-        int n = snprintf(to + *at, sizeof(text[0]) - *at, "%s%s%s", *at > 0 ? ", " : "", f->key,
-                         !is_known ? "" : strcmp(f->value, "true") == 0 ? " (opt-in)" : " (disabled)");
-        *at = (size_t)min_i64((int64_t)*at + n, (int64_t)sizeof(text[0]) - 1); /* a longer list is cut */
-    }
-    log_inf("  Feature flags:");
-    log_inf("    Configured:    %s", len[0] > 0 ? text[0] : "none");
-    if (len[1] > 0)
-        log_inf("    Unsupported:   %s", text[1]);
-}
-
 /* nats-server's first lines, which launchers and operators know; and one of our own. */
 static void
 server_log_start(const struct server *s)
 {
-    const struct options *o = &s->cfg->opts;
-
     log_inf("Starting nats-server");
     log_inf("  Version:  %s", SERVER_VERSION);
     log_inf("  Git:      [not set]");
     log_inf("  Midge:    %s", MIDGE_VERSION);
     log_inf("  Name:     %s", s->cfg->net.info.server_name);
     log_inf("  ID:       %s", s->names.id);
-    server_log_features(&o->feature_flags);
-    if (o->auth_plain)
-        log_wrn("Plaintext passwords detected, use nkeys or bcrypt");
-    if (o->config_file != NULL)
-        log_inf("Using configuration file: %s (%s)", o->config_file, o->digest);
 }
 
 /* Before there is a log, in the words of nats-server. */
@@ -233,11 +186,11 @@ server_start(struct server *s, struct options *opts)
     s->net_set.cfg = &s->cfg->net;
     s->net_set.note = signals_note;
     s->net_set.note_arg = &s->signals;
-    if (!server_shards_cfg(s, &cfg))
-        return EXIT_USAGE;
+    server_shards_cfg(s, &cfg);
     if (!server_start_log(s))
         return EXIT_FAILURE;
     server_log_start(s);
+    options_log(&s->cfg->opts);
     if (s->cfg->opts.pid_file != NULL && !server_write_pid(s->cfg->opts.pid_file, why)) {
         log_line(LOG_FTL, "Could not write pidfile: %s", why);
         return EXIT_FAILURE;

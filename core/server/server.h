@@ -26,6 +26,7 @@ struct server_ldm {
 };
 
 struct server {
+    const struct options_args *args; /* the command line, for reloads; main's */
     struct server_names names;
     struct server_cfg *cfg; /* in force */
     struct cpus cpus;
