@@ -131,14 +131,13 @@ deliver_stall(struct broker *b, const struct pub_msg *m)
     r->pad = 0;
 }
 
-/* Of an endpoint that is dead, checked or traced, or gets no echo: whether it takes m, which it is told then. */
+/* Of an endpoint that is dead or checked: whether it takes m, which it is told then. */
 __attribute__((noinline)) static bool
 deliver_checked(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
 {
-    if ((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0) ||
-        ((ep->flags & EP_CHECKED) != 0 && !b->ops->may_take(b, ep, sub, m)))
+    if ((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0) || !b->ops->may_take(b, ep, sub, m))
         return false;
-    b->ops->on_take(b, ep, sub, m);
+    b->ops->on_take(b, ep, m);
     return true;
 }
 
@@ -165,11 +164,13 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
     if (UNLIKELY((s->flags & SUB_DEAD) != 0))
         return false;
     struct endpoint *ep = broker_ep(b, s->ep);
-    if (UNLIKELY((ep->flags & (EP_DEAD | EP_CHECKED | EP_TRACED)) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0)) &&
-        !deliver_checked(b, ep, sub, m))
-        return false;
+    if (UNLIKELY((ep->flags & (EP_DEAD | EP_CHECKED)) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0))) {
+        if ((ep->flags & EP_CHECKED) == 0 || !deliver_checked(b, ep, sub, m))
+            return false;
+    }
     if (UNLIKELY(!deliver_format(b, ep, s, m)))
         return false;
+    broker_trace(b, ep, s, m);
     b->sh->work_left--;
     uint32_t payload_len = m->tail_len - 2 - m->payload_off;
     ep->out_msgs++;
@@ -179,6 +180,7 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
     if (UNLIKELY(++s->n_lo == 0))
         s->n_hi++;
     if (UNLIKELY(s->max != 0 && s->n_lo >= s->max && s->n_hi == 0)) {
+        broker_trace(b, ep, s, NULL);
         sidmap_remove(&ep->sids, b->ix, sub);
         ep->n_subs--;
         broker_bury(b, sub);
@@ -250,7 +252,7 @@ deliver_run_one(struct broker *b, uint32_t sub, struct pub_msg *m, struct mbox *
     const struct mbox_rec *rec;
     bool memory = true;
 
-    if (head_len == 0 || s->max != 0 || (s->flags & SUB_DEAD) != 0 || (ep->flags & (EP_DEAD | EP_CHECKED | EP_TRACED)) != 0)
+    if (head_len == 0 || s->max != 0 || (s->flags & SUB_DEAD) != 0 || (ep->flags & (EP_DEAD | EP_CHECKED)) != 0 || log_trace_on)
         return;
     while (n < n_max && ep->out.n_bytes <= mark && (rec = mbox_take_type(box, RECORD_MORE)) != NULL) {
         record_more_msg((const struct record_more *)(const void *)rec, m);

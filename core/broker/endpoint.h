@@ -21,7 +21,6 @@ enum endpoint_flag {
     EP_DEAD = 8,       /* gets nothing any more; will be closed */
     EP_DIRTY = 16,     /* in the broker's list of endpoints with something to send */
     EP_CHECKED = 32,   /* ask broker_ops.may_take, and tell on_take, of every delivery to it */
-    EP_TRACED = 64,    /* tell on_take */
 };
 
 struct endpoint {

@@ -95,7 +95,7 @@ static void
 client_apply_connect(struct net *n, struct conn *c)
 {
     const struct nats_connect *o = c->opts;
-    uint8_t keep = c->ep.flags & (EP_DEAD | EP_DIRTY | EP_CHECKED | EP_TRACED);
+    uint8_t keep = c->ep.flags & (EP_DEAD | EP_DIRTY | EP_CHECKED);
 
     c->lim.headers = n->cfg->headers && o->headers;
     c->ep.flags = (uint8_t)(keep | (o->echo ? EP_ECHO : 0) | (c->lim.headers ? EP_HEADERS : 0) | (o->no_responders ? EP_NO_RESPOND : 0));

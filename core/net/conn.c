@@ -173,7 +173,6 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
     c->cid = cid;
     c->flags = (uint32_t)(CONN_VERBOSE | CONN_PEDANTIC | (cfg->mappings != NULL ? CONN_MAPPED : 0));
     c->ep.flags = EP_ECHO;
-    trace_mark(c);
     c->ep.acc = ACCOUNT_GLOBAL;
     c->ep.n_pending_max = cfg->max_pending;
     c->lim = (struct nats_limits){.max_payload = cfg->max_payload, .max_control_line = cfg->max_control_line};

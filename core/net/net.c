@@ -56,6 +56,15 @@ net_on_stall(struct broker *b, struct endpoint *ep)
     c->flags |= CONN_STALL_WANTED;
 }
 
+static void
+net_on_trace(struct broker *b, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
+{
+    if (m != NULL)
+        trace_msg(b->ops_arg, ep, s, m);
+    else
+        trace_delsub(ep, s);
+}
+
 static bool
 net_may_take(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
 {
@@ -63,12 +72,9 @@ net_may_take(struct broker *b, struct endpoint *ep, uint32_t sub, const struct p
 }
 
 static void
-net_on_take(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
+net_on_take(struct broker *b, struct endpoint *ep, const struct pub_msg *m)
 {
-    if ((ep->flags & EP_CHECKED) != 0)
-        client_auth_on_take(b->ops_arg, conn_of(ep), m);
-    if (log_trace_on)
-        trace_delivery(b->ops_arg, conn_of(ep), sub, m);
+    client_auth_on_take(b->ops_arg, conn_of(ep), m);
 }
 
 static const struct broker_ops net_broker_ops = {
@@ -77,6 +83,7 @@ static const struct broker_ops net_broker_ops = {
     .on_slow = net_on_slow,
     .on_no_memory = net_on_no_memory,
     .on_stall = net_on_stall,
+    .on_trace = net_on_trace,
 };
 
 /* ---- timers ---- */

@@ -130,14 +130,11 @@ bool client_map(struct net *n, struct conn *c, struct pub_msg *m);
 /* trace.c: protocol lines for -V. */
 void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
 void trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len);
+/* A line of the server's own: +OK, -ERR, PING, PONG. */
 void trace_out(const struct conn *c, const char *what, uint32_t len);
-/* m goes to its subscription sub. */
-void trace_delivery(const struct net *n, const struct conn *c, uint32_t sub, const struct pub_msg *m);
-/* The level has changed, or c is new: whether deliveries to it are traced. */
-static inline void
-trace_mark(struct conn *c)
-{
-    c->ep.flags = (uint8_t)((c->ep.flags & ~EP_TRACED) | (log_trace_on ? EP_TRACED : 0));
-}
+/* m went out to the subscription s of ep. */
+void trace_msg(const struct net *n, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
+/* s of ep is no more. */
+void trace_delsub(const struct endpoint *ep, const struct sub *s);
 
 #endif

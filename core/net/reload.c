@@ -163,7 +163,6 @@ net_recheck_conn(struct net *n, struct conn *c)
         return false;
     if (c->state != CONN_OPEN)
         return true;
-    trace_mark(c);
     c->lim.max_payload = cfg->max_payload;
     c->lim.max_control_line = cfg->max_control_line;
     c->flags &= (uint32_t)~CONN_MAPPED;
