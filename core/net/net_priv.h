@@ -5,7 +5,7 @@
 #include "core/net/net.h"
 #include "core/rt/log.h"
 
-enum { RECORD_CONN = RECORD_NET, RECORD_CFG };
+enum { RECORD_CONN = RECORD_NET, RECORD_CFG, RECORD_GATHER, RECORD_GATHERED };
 
 /* An accepted connection for the shard that will own it. */
 struct record_conn {
@@ -32,6 +32,27 @@ net_conn(struct net *n, uint32_t slot)
 {
     return slab_at(&n->conns, slot);
 }
+
+static inline void *
+net_owner_tag(struct net_owner *o)
+{
+    return (char *)o + NET_OWNER_TAG;
+}
+
+static inline bool
+net_owner_is(const void *owner)
+{
+    return ((uintptr_t)owner & NET_OWNER_TAG) != 0;
+}
+
+static inline struct net_owner *
+net_owner_of(void *owner)
+{
+    return (struct net_owner *)(void *)((char *)owner - NET_OWNER_TAG);
+}
+
+/* net.c: the next turn comes at once, also when this one is past its on_handled. */
+void net_turn_soon(struct net *n);
 
 void conn_list_push(struct net *n, struct conn_list *l, struct conn *c);
 struct conn *conn_list_pop(struct net *n, struct conn_list *l);

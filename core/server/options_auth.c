@@ -421,8 +421,6 @@ option_read_auth(struct option_reader *r, const struct conf_value *v, struct opt
     auth_check_names(r, v, a->users, a->n_users);
     a->user = single ? a->user : NULL;
     a->token = token ? a->token : NULL;
-    if (a->pass == NULL)
-        a->pass = "";
     return true;
 }
 

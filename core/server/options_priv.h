@@ -140,6 +140,8 @@ void option_read_monitor_allow(struct option_reader *r, const struct option_row 
 void option_read_sub_tokens(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 void option_read_write_timeout(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 void option_read_busy_poll(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
+void option_read_lame_duck(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
+void option_read_server_name(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 void option_read_unsupported(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 
 /* ---- options_auth.c, options_mapping.c */

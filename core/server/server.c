@@ -15,6 +15,7 @@
 #include "core/server/notify.h"
 #include "core/server/server_priv.h"
 #include "core/rt/offload.h"
+#include "core/server/monitor.h"
 
 enum {
     EXIT_DUMPED = 2, /* as Go's runtime does */
@@ -99,12 +100,14 @@ void
 server_write_ports(struct server *s)
 {
     const struct options *o = &s->cfg->opts;
+    uint16_t http_port = (uint16_t)atomic_load(&s->net_set.http_port);
     const struct ports_entry entries[] = {
         {.key = "nats", .scheme = "nats", .host = o->host, .port = (uint16_t)atomic_load(&s->net_set.port)},
+        {.key = "monitoring", .scheme = "http", .host = o->http_host != NULL ? o->http_host : o->host, .port = http_port},
     };
 
     if (o->ports_file_dir != NULL)
-        ports_file_write(&s->ports, o->ports_file_dir, proc_program(), entries, N_ELEMS(entries));
+        ports_file_write(&s->ports, o->ports_file_dir, proc_program(), entries, http_port != 0 ? 2 : 1);
     else
         ports_file_remove(&s->ports);
 }
@@ -197,7 +200,11 @@ server_start(struct server *s, struct options *opts)
     }
     e = signals_open(&s->signals);
     if (e == OK)
+        e = monitor_new(s->cfg, &s->net_set, &s->monitor);
+    if (e == OK)
         e = shard_set_new(&cfg, &s->shards);
+    if (e == OK)
+        e = monitor_attach(s->monitor, s->shards);
     if (e == OK)
         e = server_start_offload(s);
     if (e == OK)
@@ -206,6 +213,8 @@ server_start(struct server *s, struct options *opts)
         if (!atomic_load(&s->net_set.told))
             log_line(LOG_FTL, "Cannot start: %s", err_text(e));
         server_stop_offload(s);
+        monitor_free(s->monitor);
+        s->monitor = NULL;
         shard_set_free(s->shards); /* its threads have ended */
         s->shards = NULL;
         return EXIT_FAILURE;
@@ -232,9 +241,7 @@ server_on_signal(struct server *s, int sig)
 {
     switch (sig) {
     case SIGUSR1: log_reopen(); return true;
-    case SIGHUP: /* there is no flag for a file yet */
-        log_err("Failed to reload server configuration: can only reload config when a file is provided using -c or --config");
-        return true;
+    case SIGHUP: server_reload(s); return true;
     case SIGUSR2: server_ldm_enter(s); return true;
     case SIGTERM: return s->ldm.state != SERVER_LDM_OFF; /* it is on its way out */
     case SIGQUIT:
@@ -270,6 +277,8 @@ server_stop(struct server *s)
         shard_set_join(s->shards);
         server_stop_offload(s);
         log_inf("Server Exiting..");
+        monitor_free(s->monitor); /* it may wake shards until here */
+        s->monitor = NULL;
         shard_set_free(s->shards);
         s->shards = NULL;
     }
