@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "core/rt/assert.h"
 #include "core/rt/rng.h"
 #include "core/rt/util.h"
@@ -68,6 +70,7 @@ void
 conf_check_fini(struct conf_check_world *w)
 {
     for (uint32_t i = 0; i < w->n; i++) {
+        sodium_memzero(w->texts[i].bytes, w->texts[i].len); /* what is looked for later must not be ours */
         free(w->texts[i].name);
         free(w->texts[i].bytes);
     }
