@@ -32,6 +32,7 @@ enum {
 };
 
 struct broker;
+struct pub_msg;
 
 /* What the broker tells core/net. */
 struct broker_ops {
@@ -41,6 +42,11 @@ struct broker_ops {
     void (*on_no_memory)(struct broker *b, struct endpoint *ep);
     /* ep, a publisher of this shard, is ahead of a subscriber: let it pause. */
     void (*on_stall)(struct broker *b, struct endpoint *ep);
+    /* ep is EP_CHECKED: whether m may be delivered to its subscription sub. Asked of candidates that get nothing in the end, too. NULL: nobody is
+     * EP_CHECKED. */
+    bool (*may_take)(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m);
+    /* And it gets it. */
+    void (*on_take)(struct broker *b, struct endpoint *ep, const struct pub_msg *m);
 };
 
 /* A message being published. Views. */
@@ -74,6 +80,18 @@ struct broker_pick {
     uint32_t shard;
 };
 
+/* The message record that more of a run may follow, towards one shard. */
+struct broker_lead {
+    const struct record_msg *rec; /* view while its batch is open, and nothing else was pushed: then the mailbox ends at ... */
+    uint64_t end;
+};
+
+/* A run that was taken in part: what its records share. */
+struct broker_run {
+    uint32_t acc, from_slot, subject_len;
+    uint8_t subject[RECORD_RUN_SUBJECT_MAX];
+};
+
 struct broker {
     struct shard *sh;
     struct interest *ix;
@@ -91,6 +109,8 @@ struct broker {
     uint32_t cap_picks;
     uint64_t rng;
     uint32_t hint_peer[SHARDS_MAX];
+    struct broker_lead leads[SHARDS_MAX]; /* to shard i */
+    struct broker_run runs[SHARDS_MAX];   /* from shard i */
     struct broker_deferred *deferred, **deferred_end;
     uint32_t n_deferred;
     void *reserve;        /* NULL: used up, and not there again yet */
@@ -119,9 +139,25 @@ enum err broker_subscribe(struct broker *b, struct endpoint *ep, const uint8_t *
  *   fail  ERR_AGAIN */
 enum err broker_unsubscribe(struct broker *b, struct endpoint *ep, const uint8_t *sid, uint32_t sid_len, uint32_t max);
 
+/* Whether the mailboxes have room for the news that sub is gone; remove a living subscription of ep. fail: ERR_AGAIN */
+bool broker_can_remove(struct broker *b, uint32_t sub);
+enum err broker_remove_sub(struct broker *b, struct endpoint *ep, uint32_t sub);
+
 /* Publish m, whose publisher is m->from. Sends the 503 if nobody is there and the publisher wants it.
  *   fail  ERR_AGAIN */
 enum err broker_publish(struct broker *b, struct pub_msg *m);
+
+/* Count m as received from its publisher: broker_publish does it; for a message that is refused. */
+static inline void
+broker_count_in(struct broker *b, const struct pub_msg *m)
+{
+    uint32_t payload_len = m->tail_len - 2 - m->payload_off;
+
+    m->from->in_msgs++;
+    m->from->in_bytes += payload_len;
+    COUNT(&b->sh->counters, in_msgs, 1);
+    COUNT(&b->sh->counters, in_bytes, payload_len);
+}
 
 /* Queue bytes for ep (a PONG, an -ERR): marks it dirty. False: no memory; ep is EP_DEAD and on_no_memory was told. */
 bool broker_write(struct broker *b, struct endpoint *ep, const void *bytes, uint32_t len);
@@ -141,7 +177,8 @@ bool broker_drop_subs(struct broker *b, struct endpoint *ep);
 /* The same for an endpoint that is EP_DEAD from now on. True: its slot may be reused. */
 bool broker_forget(struct broker *b, struct endpoint *ep);
 
-/* A record of a peer (types below RECORD_NET). */
+/* A record of a peer (types below RECORD_NET), just taken from its mailbox. Takes the rest of a run as well, as far as the shard's budget
+ * goes. */
 void broker_on_record(struct broker *b, uint32_t from, const struct mbox_rec *rec);
 /* After a drain: pass on what waited. False: some still wait, handle no events. */
 bool broker_on_drained(struct broker *b);
