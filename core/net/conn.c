@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/net/gather_priv.h"
 #include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
@@ -287,6 +288,7 @@ conn_stall(struct net *n, struct conn *c)
     io_recv_stop(n->sh->io, &c->sock);
     c->flags |= CONN_STALLED;
     c->n_stalls++;
+    c->n_stalls_all++;
     c->stall_until_ns = n->sh->now + NET_STALL_NS;
     if (n->stalled.head == 0)
         timer_arm(&n->sh->timers, &n->stall_timer, c->stall_until_ns);
@@ -561,6 +563,10 @@ conn_flush(struct net *n, struct conn *c)
 
     if (c->state == CONN_CLOSING || (c->flags & CONN_SENDING) != 0)
         return;
+    if (c->n_out_seen != c->ep.out_msgs) {
+        c->n_out_seen = c->ep.out_msgs;
+        c->last_out_ns = n->sh->now;
+    }
     while (c->ep.out.n_bytes > 0) {
         size_t sent = 0;
         uint32_t n_iov = outq_iov(&c->ep.out, iov, IO_IOV_MAX);
@@ -646,6 +652,7 @@ conn_close(struct net *n, struct conn *c, enum nats_closed why)
         log_dbg("%s - Client connection closed: %s", conn_name(c, name, sizeof(name)), nats_closed_text((enum nats_closed)c->closed));
     }
     timer_disarm(&sh->timers, &c->write_timer);
+    closed_note(n, c);
     COUNT(&sh->counters, conns_closed, 1);
     c->next_closing = n->closing_head; /* at the head: conn_close_socks finds the new ones there */
     n->closing_head = c->ep.slot;

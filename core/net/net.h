@@ -45,6 +45,17 @@ struct auth;
 struct client_auth;
 struct login_job;
 struct offload;
+struct http;
+struct gathers;
+struct http_cfg;
+struct net;
+
+/* What a socket belongs to that is no client's (HTTP; listeners): first member of its struct. The socket's owner is its address with NET_OWNER_TAG
+ * set, which no connection's address has: so a client's bytes cost one test of a register to be told apart. */
+struct net_owner {
+    bool (*on_event)(struct net *n, struct net_owner *o, struct io_event *ev); /* as shard_app's */
+};
+enum { NET_OWNER_TAG = 1 };
 
 /* What is configured: a snapshot, shared by all shards and never written while they know it. Another one replaces it as a whole (reload.h). */
 struct net_cfg {
@@ -86,6 +97,8 @@ struct net_set {
     _Atomic(struct login_job *) jobs_left; /* of shards that have ended */
     _Atomic uint32_t port; /* where shard 0 listens; written once, before the first accept */
     struct net_set_ldm ldm;
+    const struct http_cfg *http; /* monitoring; NULL: none. Not reloadable */
+    _Atomic uint32_t http_port; /* where monitoring listens; 0: nowhere */
     _Atomic bool told;     /* why it cannot start is in the log already */
 };
 
@@ -131,6 +144,9 @@ struct conn {
     struct addr peer;
     uint64_t cid;
     int64_t start_ns, last_in_ns, send_since_ns, ping_sent_ns, rtt_ns;
+    int64_t last_out_ns;       /* when messages last went out to it ... */
+    uint64_t n_out_seen;       /* ... and how many had by then */
+    uint32_t n_stalls_all;
     uint32_t next, prev;       /* all connections of the shard, by slot */
     uint32_t next_list;        /* in the list of blocked or stalled ones */
     uint32_t next_closing;
@@ -182,6 +198,8 @@ struct net {
     struct broker broker;
     struct slab conns;
     struct io_sock listener; /* shard 0 */
+    struct http *http;       /* shard 0; NULL: none */
+    struct gathers *gathers; /* what is asked of this shard */
     bool listener_open; /* until its IO_EV_CLOSED */
     bool stopping;
     bool had_mail; /* records came since net_trim_later was last told of some */
@@ -219,8 +237,9 @@ extern const struct shard_app net_app;
 enum net_ask {
     NET_ASK_STOP = 1,
     NET_ASK_RELOAD = 2,           /* shard 0: net_set.reload */
-    NET_ASK_LAME_DUCK = 4,        /* lame_duck.h */
-    NET_ASK_LAME_DUCK_CLOSE = 8,
+    NET_ASK_HTTP = 4,             /* shard 0: http_ops.on_wake */
+    NET_ASK_LAME_DUCK = 8,        /* lame_duck.h */
+    NET_ASK_LAME_DUCK_CLOSE = 16,
     NET_ASK_OFFLOAD = 256,        /* jobs have finished */
 };
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/server/control.h"
 #include "core/server/server.h"
 
 int
@@ -26,6 +27,8 @@ main(int argc, char **argv)
     }
     enum options_verdict verdict = options_load(args, &opts, report);
     code = options_act(verdict, &opts, report);
+    if (verdict == OPTIONS_SIGNAL)
+        code = control_signal(opts.signal);
     if (code >= 0)
         goto out;
     s.args = args;

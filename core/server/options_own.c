@@ -8,7 +8,10 @@
 
 #include "core/rt/assert.h"
 #include "core/server/go_text.h"
+#include "core/rt/util.h"
 #include "core/server/options_priv.h"
+
+#define LAME_DUCK_MIN_NS (30 * NS_PER_S)
 
 /* Lower case, without space around. Returns the length. */
 static size_t
@@ -101,8 +104,10 @@ void
 option_read_feature_flags(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     (void)row;
-    if (option_is(r, v, CONF_MAP))
+    if (v->type == CONF_MAP)
         option_read_pairs(r, v, CONF_BOOL, &r->o->feature_flags);
+    else
+        option_fail_at(r, v, "error parsing feature flags: unsupported type %s", conf_type_name(v->type));
 }
 
 /* Sheet 09, S1: an address that somebody wrote down is meant; a port alone is what a probe needs. */
@@ -286,4 +291,37 @@ option_read_unsupported(struct option_reader *r, const struct option_row *row, c
         r->o->unsupported_warn = false;
     else
         option_fail_at(r, v, "%srefuse or warn", r->flag != NULL ? "it is " : "unsupported is ");
+}
+
+void
+option_read_lame_duck(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
+{
+    const struct option_row dur = {.keys = row->keys, .type = OPT_DUR_STR};
+    char text[GO_DURATION_LEN];
+    int64_t ns = 0;
+
+    if (!option_read_dur(r, &dur, v, &ns))
+        return;
+    if (row->off == OPT(lame_duck_grace_ns) && ns < 0)
+        option_fail_at(r, v, "invalid lame_duck_grace_period, needs to be positive");
+    else if (row->off == OPT(lame_duck_duration_ns) && ns < LAME_DUCK_MIN_NS)
+        option_fail_at(r, v, "invalid lame_duck_duration of %s, minimum is 30 seconds", go_duration_text(ns, text));
+    else if (row->off == OPT(lame_duck_duration_ns))
+        r->o->lame_duck_duration_ns = ns;
+    else
+        r->o->lame_duck_grace_ns = ns;
+}
+
+void
+option_read_server_name(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
+{
+    (void)row;
+    const char *text = NULL;
+
+    if (!option_read_text(r, v, &text))
+        return;
+    if (strchr(text, ' ') != NULL && r->flag == NULL)
+        option_fail_at(r, v, "server name cannot contain spaces");
+    else
+        r->o->server_name = text[0] != '\0' ? text : NULL;
 }

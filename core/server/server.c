@@ -15,6 +15,7 @@
 #include "core/server/notify.h"
 #include "core/server/server_priv.h"
 #include "core/rt/offload.h"
+#include "core/server/monitor.h"
 
 enum {
     EXIT_DUMPED = 2, /* as Go's runtime does */
@@ -99,12 +100,14 @@ void
 server_write_ports(struct server *s)
 {
     const struct options *o = &s->cfg->opts;
+    uint16_t http_port = (uint16_t)atomic_load(&s->net_set.http_port);
     const struct ports_entry entries[] = {
         {.key = "nats", .scheme = "nats", .host = o->host, .port = (uint16_t)atomic_load(&s->net_set.port)},
+        {.key = "monitoring", .scheme = "http", .host = o->http_host != NULL ? o->http_host : o->host, .port = http_port},
     };
 
     if (o->ports_file_dir != NULL)
-        ports_file_write(&s->ports, o->ports_file_dir, proc_program(), entries, N_ELEMS(entries));
+        ports_file_write(&s->ports, o->ports_file_dir, proc_program(), entries, http_port != 0 ? 2 : 1);
     else
         ports_file_remove(&s->ports);
 }
@@ -123,7 +126,7 @@ server_log_ready(const struct server *s)
     log_inf("Server is ready");
 }
 
-/* Nothing of what nats-server's feature flags switch on is there yet; the names are checked all the same. */
+/* What nats-server's feature flags switch on is not there yet; the names are checked all the same. */
 static void
 server_log_features(const struct options_pairs *flags)
 {
@@ -136,9 +139,8 @@ server_log_features(const struct options_pairs *flags)
     for (uint32_t i = 0; i < flags->n; i++) {
         const struct options_pair *f = &flags->items[i];
         bool is_known = strcmp(f->key, known[0]) == 0 || strcmp(f->key, known[1]) == 0;
-        char *to = text[!is_known];
         size_t *at = &len[!is_known];
-        int n = snprintf(to + *at, sizeof(text[0]) - *at, "%s%s%s", *at > 0 ? ", " : "", f->key,
+        int n = snprintf(text[!is_known] + *at, sizeof(text[0]) - *at, "%s%s%s", *at > 0 ? ", " : "", f->key,
                          !is_known ? "" : strcmp(f->value, "true") == 0 ? " (opt-in)" : " (disabled)");
         *at = (size_t)min_i64((int64_t)*at + n, (int64_t)sizeof(text[0]) - 1); /* a longer list is cut */
     }
@@ -161,8 +163,7 @@ server_log_start(const struct server *s)
     log_inf("  Name:     %s", s->cfg->net.info.server_name);
     log_inf("  ID:       %s", s->names.id);
     server_log_features(&o->feature_flags);
-    if (o->auth_plain)
-        log_wrn("Plaintext passwords detected, use nkeys or bcrypt");
+    options_log(o);
     if (o->config_file != NULL)
         log_inf("Using configuration file: %s (%s)", o->config_file, o->digest);
 }
@@ -222,14 +223,17 @@ server_start(struct server *s, struct options *opts)
     if (!server_start_log(s))
         return EXIT_FAILURE;
     server_log_start(s);
-    options_log(&s->cfg->opts);
     if (s->cfg->opts.pid_file != NULL && !server_write_pid(s->cfg->opts.pid_file, why)) {
         log_line(LOG_FTL, "Could not write pidfile: %s", why);
         return EXIT_FAILURE;
     }
     e = signals_open(&s->signals);
     if (e == OK)
+        e = monitor_new(s->cfg, &s->net_set, &s->monitor);
+    if (e == OK)
         e = shard_set_new(&cfg, &s->shards);
+    if (e == OK)
+        e = monitor_attach(s->monitor, s->shards);
     if (e == OK)
         e = server_start_offload(s);
     if (e == OK)
@@ -238,6 +242,8 @@ server_start(struct server *s, struct options *opts)
         if (!atomic_load(&s->net_set.told))
             log_line(LOG_FTL, "Cannot start: %s", err_text(e));
         server_stop_offload(s);
+        monitor_free(s->monitor);
+        s->monitor = NULL;
         shard_set_free(s->shards); /* its threads have ended */
         s->shards = NULL;
         return EXIT_FAILURE;
@@ -264,9 +270,7 @@ server_on_signal(struct server *s, int sig)
 {
     switch (sig) {
     case SIGUSR1: log_reopen(); return true;
-    case SIGHUP: /* there is no flag for a file yet */
-        log_err("Failed to reload server configuration: can only reload config when a file is provided using -c or --config");
-        return true;
+    case SIGHUP: server_reload(s); return true;
     case SIGUSR2: server_ldm_enter(s); return true;
     case SIGTERM: return s->ldm.state != SERVER_LDM_OFF; /* it is on its way out */
     case SIGQUIT:
@@ -302,6 +306,8 @@ server_stop(struct server *s)
         shard_set_join(s->shards);
         server_stop_offload(s);
         log_inf("Server Exiting..");
+        monitor_free(s->monitor); /* it may wake shards until here */
+        s->monitor = NULL;
         shard_set_free(s->shards);
         s->shards = NULL;
     }
