@@ -99,7 +99,9 @@ def ipv6():
 def test_a_port_in_use_is_named(server, server_bin, server_args):
     done = run(server_bin, "-a", "127.0.0.1", "-p", str(server.port), *server_args)
     assert done.returncode != 0
-    assert re.search(rf"\[FTL\] Error listening on port: 127\.0\.0\.1:{server.port}, .*address already in use", done.stderr)
+    where = f"127.0.0.1:{server.port}"
+    assert f'[FTL] Error listening on port: {where}, "listen tcp {where}: bind: address already in use"' in done.stderr
+    assert done.stderr.count("[FTL]") == 1
     server.check_serves()
 
 
@@ -135,12 +137,20 @@ def await_text(path, text, proc):
         time.sleep(0.01)  # there is nothing to wait on but the file
 
 
-def test_the_pid_file_holds_digits_alone_and_goes_with_the_server(start_server, tmp_path):
+def test_the_pid_file_holds_digits_alone_and_stays(start_server, tmp_path):
+    """As with nats-server: a supervisor may read it after the end."""
     path = tmp_path / "m.pid"
     s = start_server("-P", path)
     assert path.read_text() == str(s.pid)
+    assert path.stat().st_mode & 0o777 == 0o600
     s.stop()
-    assert not path.exists()
+    assert path.exists()
+
+
+def test_a_pid_file_that_cannot_be_written_ends_the_start(server_bin, server_args):
+    done = run(server_bin, "-a", "127.0.0.1", "-p", "-1", "-P", "/nonexistent/m.pid", *server_args)
+    assert done.returncode == 1
+    assert "[FTL] Could not write pidfile: open /nonexistent/m.pid: no such file or directory" in done.stderr
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])

@@ -189,7 +189,19 @@ broker_unsubscribe(struct broker *b, struct endpoint *ep, const uint8_t *sid, ui
         s->max = max;
         return OK;
     }
-    if (!broker_tell_room(b, broker_tell_len(b, sub)))
+    return broker_remove_sub(b, ep, sub);
+}
+
+bool
+broker_can_remove(struct broker *b, uint32_t sub)
+{
+    return broker_tell_room(b, broker_tell_len(b, sub));
+}
+
+enum err
+broker_remove_sub(struct broker *b, struct endpoint *ep, uint32_t sub)
+{
+    if (!broker_can_remove(b, sub))
         return ERR_AGAIN;
     sidmap_remove(&ep->sids, b->ix, sub);
     ep->n_subs--;

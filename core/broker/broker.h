@@ -32,6 +32,7 @@ enum {
 };
 
 struct broker;
+struct pub_msg;
 
 /* What the broker tells core/net. */
 struct broker_ops {
@@ -41,6 +42,11 @@ struct broker_ops {
     void (*on_no_memory)(struct broker *b, struct endpoint *ep);
     /* ep, a publisher of this shard, is ahead of a subscriber: let it pause. */
     void (*on_stall)(struct broker *b, struct endpoint *ep);
+    /* ep is EP_CHECKED: whether m may be delivered to its subscription sub. Asked of candidates that get nothing in the end, too. NULL: nobody is
+     * EP_CHECKED. */
+    bool (*may_take)(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m);
+    /* And it gets it. */
+    void (*on_take)(struct broker *b, struct endpoint *ep, const struct pub_msg *m);
 };
 
 /* A message being published. Views. */
@@ -133,9 +139,25 @@ enum err broker_subscribe(struct broker *b, struct endpoint *ep, const uint8_t *
  *   fail  ERR_AGAIN */
 enum err broker_unsubscribe(struct broker *b, struct endpoint *ep, const uint8_t *sid, uint32_t sid_len, uint32_t max);
 
+/* Whether the mailboxes have room for the news that sub is gone; remove a living subscription of ep. fail: ERR_AGAIN */
+bool broker_can_remove(struct broker *b, uint32_t sub);
+enum err broker_remove_sub(struct broker *b, struct endpoint *ep, uint32_t sub);
+
 /* Publish m, whose publisher is m->from. Sends the 503 if nobody is there and the publisher wants it.
  *   fail  ERR_AGAIN */
 enum err broker_publish(struct broker *b, struct pub_msg *m);
+
+/* Count m as received from its publisher: broker_publish does it; for a message that is refused. */
+static inline void
+broker_count_in(struct broker *b, const struct pub_msg *m)
+{
+    uint32_t payload_len = m->tail_len - 2 - m->payload_off;
+
+    m->from->in_msgs++;
+    m->from->in_bytes += payload_len;
+    COUNT(&b->sh->counters, in_msgs, 1);
+    COUNT(&b->sh->counters, in_bytes, payload_len);
+}
 
 /* Queue bytes for ep (a PONG, an -ERR): marks it dirty. False: no memory; ep is EP_DEAD and on_no_memory was told. */
 bool broker_write(struct broker *b, struct endpoint *ep, const void *bytes, uint32_t len);

@@ -131,6 +131,16 @@ deliver_stall(struct broker *b, const struct pub_msg *m)
     r->pad = 0;
 }
 
+/* Of an endpoint that is dead or checked: whether it takes m, which it is told then. */
+__attribute__((noinline)) static bool
+deliver_checked(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
+{
+    if ((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0) || !b->ops->may_take(b, ep, sub, m))
+        return false;
+    b->ops->on_take(b, ep, m);
+    return true;
+}
+
 /* m went into ep's queue, which is past that mark now. */
 __attribute__((cold, noinline)) static void
 deliver_pressed(struct broker *b, struct endpoint *ep, const struct pub_msg *m)
@@ -154,8 +164,10 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
     if (UNLIKELY((s->flags & SUB_DEAD) != 0))
         return false;
     struct endpoint *ep = broker_ep(b, s->ep);
-    if (UNLIKELY((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0)))
-        return false;
+    if (UNLIKELY((ep->flags & (EP_DEAD | EP_CHECKED)) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0))) {
+        if ((ep->flags & EP_CHECKED) == 0 || !deliver_checked(b, ep, sub, m))
+            return false;
+    }
     if (UNLIKELY(!deliver_format(b, ep, s, m)))
         return false;
     b->sh->work_left--;
@@ -238,7 +250,7 @@ deliver_run_one(struct broker *b, uint32_t sub, struct pub_msg *m, struct mbox *
     const struct mbox_rec *rec;
     bool memory = true;
 
-    if (head_len == 0 || s->max != 0 || (s->flags & SUB_DEAD) != 0 || (ep->flags & EP_DEAD) != 0)
+    if (head_len == 0 || s->max != 0 || (s->flags & SUB_DEAD) != 0 || (ep->flags & (EP_DEAD | EP_CHECKED)) != 0)
         return;
     while (n < n_max && ep->out.n_bytes <= mark && (rec = mbox_take_type(box, RECORD_MORE)) != NULL) {
         record_more_msg((const struct record_more *)(const void *)rec, m);

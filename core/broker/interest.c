@@ -459,14 +459,18 @@ trim_slab(struct interest *ix, uint32_t i)
 }
 
 /* Giving pages back costs far more than looking for some: one slab does it in a call, and the next call goes on there. */
-void
+bool
 interest_trim(struct interest *ix)
 {
+    uint64_t sum = 0;
     for (uint32_t n = 0; n < TRIM_SLABS; n++) {
-        if (slab_trim(trim_slab(ix, ix->trim_at)) >= TRIM_BYTES)
+        uint64_t len = slab_trim(trim_slab(ix, ix->trim_at));
+        sum += len;
+        if (len >= TRIM_BYTES)
             break;
         ix->trim_at = (ix->trim_at + 1) % TRIM_SLABS;
     }
     scratch_trim(ix);
     cache_trim(ix); /* the tables give back by themselves, as things are removed */
+    return sum > 0 || ix->cache.n > 0;
 }

@@ -185,8 +185,9 @@ struct interest_stats {
     uint32_t fanout_max; /* longest list seen */
 };
 void interest_stats(const struct interest *ix, struct interest_stats *ret);
-/* Give memory back after a burst; bounded work per call. To be called a few times a second, and more often while bytes falls. */
-void interest_trim(struct interest *ix);
+/* Give memory back after a burst; bounded work per call. To be called a few times a second, and more often while bytes falls.
+ * False: it gave nothing back, and remembers no match; a few dozen such calls after the last change, and there is nothing more to come. */
+bool interest_trim(struct interest *ix);
 /* Assert the invariants (slow). */
 void interest_check(const struct interest *ix);
 

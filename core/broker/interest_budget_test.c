@@ -80,7 +80,7 @@ a_million_literals_take_96_bytes_each_and_give_them_back(void **state)
     assert_true(full <= UINT64_C(96) * MILLION);
     drain(ix, &sids);
     for (int i = 0; i < 120; i++) /* bounded work per call */
-        interest_trim(ix);
+        (void)interest_trim(ix);
     print_message("%.1f MB when all are gone\n", (double)bytes(ix) / 1e6);
     assert_true(bytes(ix) < 3 * (uint64_t)MILLION);
     interest_check(ix);
@@ -129,7 +129,7 @@ further_subscriptions_of_a_subject_take_50_bytes(void **state)
     assert_true(full <= UINT64_C(50) * N);
     drain(ix, &sids);
     for (int i = 0; i < 30; i++)
-        interest_trim(ix);
+        (void)interest_trim(ix);
     assert_true(bytes(ix) < empty + (1 << 20));
     sidmap_fini(&sids);
     interest_free(ix);
@@ -161,7 +161,7 @@ churn_does_not_creep(void **state)
             assert_int_equal(interest_add(ix, die, (uint8_t *)text, (uint32_t)len, (const uint8_t *)"queue", die % 2 == 0 ? 0 : 5, i,
                                           (const uint8_t *)"123456789", 9, &subs[i], &ch), OK);
         }
-        interest_trim(ix);
+        (void)interest_trim(ix);
         if (round == 1)
             after_first = bytes(ix);
         most = bytes(ix) > most ? bytes(ix) : most;
@@ -173,7 +173,7 @@ churn_does_not_creep(void **state)
             interest_remove(ix, subs[i], &ch);
     }
     for (int i = 0; i < 30; i++)
-        interest_trim(ix);
+        (void)interest_trim(ix);
     interest_check(ix);
     assert_true(bytes(ix) < 3 << 20);
     interest_free(ix);

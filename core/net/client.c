@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/broker/subject.h"
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
 
@@ -51,17 +52,41 @@ client_view(const uint8_t *p, uint32_t len)
     return (struct nats_view){.ptr = p, .len = len};
 }
 
-static void
-client_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue)
+void
+client_send_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid)
 {
-    char name[CONN_NAME_MAX];
-    size_t len = nats_perm_encode(kind, subject, queue, (struct nats_view){0}, n->line, n->line_cap);
+    size_t len = nats_perm_encode(kind, subject, queue, sid, n->texts.line, n->texts.line_cap);
 
-    ASSERT(len > 0); /* the line's room was made for two control lines, quoted */
-    trace_out(c, n->line, (uint32_t)len);
-    (void)broker_write(&n->broker, &c->ep, n->line, (uint32_t)len); /* without memory it closes c itself */
-    (void)nats_perm_text(kind, subject, queue, (struct nats_view){0}, n->line, n->line_cap); /* cut is fine in a log */
-    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->line);
+    if (len == 0) /* a subscription from before a reload that made lines shorter */
+        return;
+    trace_out(c, n->texts.line, (uint32_t)len);
+    (void)broker_write(&n->broker, &c->ep, n->texts.line, (uint32_t)len); /* without memory it closes c itself */
+}
+
+/* The same, and a line in the log. sid: of a SUB. */
+static void
+client_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid)
+{
+    static const char *const texts[NATS_PERM_N] = {
+        [NATS_PERM_PUBLISH] = "Publish Violation - Subject ",
+        [NATS_PERM_REPLY] = "Publish Violation - Reply ",
+        [NATS_PERM_SUBSCRIBE] = "Subscription Violation - Subject ",
+        [NATS_PERM_MANY_TOKENS] = "Subscription Violation Too Many Tokens - Subject ",
+    };
+    char name[CONN_NAME_MAX], s[512], q[256], id[64];
+    bool sub = kind == NATS_PERM_SUBSCRIBE || kind == NATS_PERM_MANY_TOKENS;
+
+    client_send_violation(n, c, kind, subject, queue, (struct nats_view){0});
+    if (sub)
+        COUNT(&n->sh->counters, subs_denied, 1);
+    else
+        COUNT(&n->sh->counters, pubs_denied, 1);
+    if (!net_may_log(n, NET_QUIET_PERMS))
+        return;
+    int s_len = (int)nats_quote(subject.ptr, subject.len, s, sizeof(s)); /* cut is fine in a log */
+    int q_len = queue.len > 0 ? (int)nats_quote(queue.ptr, queue.len, q, sizeof(q)) : 0;
+    log_err("%s - %s%.*s%s%.*s%s%s", conn_name(c, name, sizeof(name)), texts[kind], s_len, s, q_len > 0 ? ", Queue: " : "", q_len, q,
+            sub ? ", SID " : "", sub ? log_quote(id, sizeof(id), sid.ptr, sid.len) : "");
 }
 
 /* ---- CONNECT ---- */
@@ -70,12 +95,12 @@ static void
 client_apply_connect(struct net *n, struct conn *c)
 {
     const struct nats_connect *o = c->opts;
-    uint8_t keep = c->ep.flags & (EP_DEAD | EP_DIRTY);
+    uint8_t keep = c->ep.flags & (EP_DEAD | EP_DIRTY | EP_CHECKED);
 
     c->lim.headers = n->cfg->headers && o->headers;
     c->ep.flags = (uint8_t)(keep | (o->echo ? EP_ECHO : 0) | (c->lim.headers ? EP_HEADERS : 0) | (o->no_responders ? EP_NO_RESPOND : 0));
-    c->flags &= (uint16_t) ~(CONN_VERBOSE | CONN_PEDANTIC);
-    c->flags |= (uint16_t)((o->verbose ? CONN_VERBOSE : 0) | (o->pedantic ? CONN_PEDANTIC : 0));
+    c->flags &= (uint32_t)~(CONN_VERBOSE | CONN_PEDANTIC);
+    c->flags |= (uint32_t)((o->verbose ? CONN_VERBOSE : 0) | (o->pedantic ? CONN_PEDANTIC : 0));
 }
 
 static enum client_result
@@ -100,26 +125,47 @@ client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
     }
     enum err e = nats_connect_decode(c->opts, op->args, op->args_len, &why);
     if (e != OK) {
-        log_err("%s - error parsing CONNECT: %s", conn_name(c, name, sizeof(name)), why.what);
+        if (net_may_log(n, NET_QUIET_PROTOCOL))
+            log_err("%s - error parsing CONNECT: %s", conn_name(c, name, sizeof(name)), why.what);
         return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
     }
-    client_apply_connect(n, c);
-    nats_connect_wipe_secrets(c->opts);
     if (c->opts->account.len > 0 || c->opts->new_account) {
-        log_err("%s - authentication error: CONNECT names an account", conn_name(c, name, sizeof(name)));
+        nats_connect_wipe_secrets(c->opts);
+        if (net_may_log(n, NET_QUIET_AUTH))
+            log_err("%s - authentication error: CONNECT names an account", conn_name(c, name, sizeof(name)));
         return client_close_err(n, c, NATS_ERR_AUTH_VIOLATION, NATS_CLOSED_AUTH_FAILURE);
     }
-    if (c->opts->protocol != 0 && c->opts->protocol != 1)
-        return client_close_err(n, c, NATS_ERR_CLIENT_PROTOCOL, NATS_CLOSED_BAD_PROTOCOL_VERSION);
-    if (c->opts->no_responders && !c->lim.headers)
-        return client_close_err(n, c, NATS_ERR_NO_RESPONDERS_HEADERS, NATS_CLOSED_NO_RESPONDERS_HEADERS);
-    c->flags |= CONN_CONNECTED;
-    if (first) {
+    enum client_auth_verdict v = client_auth_connect(n, c);
+    nats_connect_wipe_secrets(c->opts);
+    switch (v) {
+    case CLIENT_AUTH_FULL: return CLIENT_AGAIN;
+    case CLIENT_AUTH_CLOSED: return CLIENT_CLOSE;
+    case CLIENT_AUTH_WAITS: c->flags |= CONN_STALL_WANTED; return CLIENT_NEXT;
+    case CLIENT_AUTH_IN:
+    default: break;
+    }
+    client_connect_done(n, c);
+    return CLIENT_NEXT;
+}
+
+void
+client_connect_done(struct net *n, struct conn *c)
+{
+    client_apply_connect(n, c);
+    if (c->opts->protocol != 0 && c->opts->protocol != 1) {
+        conn_close_err(n, c, NATS_ERR_CLIENT_PROTOCOL, NATS_CLOSED_BAD_PROTOCOL_VERSION);
+        return;
+    }
+    if (c->opts->no_responders && !c->lim.headers) {
+        conn_close_err(n, c, NATS_ERR_NO_RESPONDERS_HEADERS, NATS_CLOSED_NO_RESPONDERS_HEADERS);
+        return;
+    }
+    if ((c->flags & CONN_CONNECTED) == 0) {
         c->rtt_ns = n->sh->now - c->start_ns;
         client_arm_first_ping(n, c);
     }
+    c->flags |= CONN_CONNECTED;
     client_ok(n, c);
-    return CLIENT_NEXT;
 }
 
 /* ---- PUB, HPUB ---- */
@@ -132,19 +178,20 @@ client_has_prefix(const uint8_t *s, uint32_t len, const char *prefix, uint32_t p
 
 /* Subjects that belong to the server. False: refused, and the client was told. */
 static bool
-client_may_publish(struct net *n, struct conn *c, const struct nats_op *op)
+client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m)
 {
-    const uint8_t *s = op->subject, *r = op->reply;
+    const uint8_t *s = m->subject, *r = m->reply;
+    const struct nats_view none = {0};
 
-    if ((s[0] == '_' && client_has_prefix(s, op->subject_len, "_GR_.", 5)) ||
-        (s[0] == '$' && op->subject_len >= 5 && memcmp(s, "$NRG.", 5) == 0)) {
-        client_violation(n, c, NATS_PERM_PUBLISH, client_view(s, op->subject_len), (struct nats_view){0});
+    if (client_has_prefix(s, m->subject_len, "_GR_.", 5) || (m->subject_len >= 5 && memcmp(s, "$NRG.", 5) == 0) ||
+        ((c->flags & CONN_PUB_CHECKED) != 0 && UNLIKELY(!client_auth_may_publish(n, c, s, m->subject_len)))) {
+        client_violation(n, c, NATS_PERM_PUBLISH, client_view(s, m->subject_len), none, none);
         return false;
     }
-    if (op->reply_len > 0 && (r[0] == '_' || r[0] == '$') &&
-        ((op->reply_len >= 4 && memcmp(r, "_R_.", 4) == 0) || client_has_prefix(r, op->reply_len, "_GR_.", 5) ||
-         client_has_prefix(r, op->reply_len, "$JS.ACK.", 8))) {
-        client_violation(n, c, NATS_PERM_REPLY, client_view(r, op->reply_len), (struct nats_view){0});
+    if (m->reply_len > 0 && (r[0] == '_' || r[0] == '$') &&
+        ((m->reply_len >= 4 && memcmp(r, "_R_.", 4) == 0) || client_has_prefix(r, m->reply_len, "_GR_.", 5) ||
+         client_has_prefix(r, m->reply_len, "$JS.ACK.", 8))) {
+        client_violation(n, c, NATS_PERM_REPLY, client_view(r, m->reply_len), none, none);
         return false;
     }
     return true;
@@ -212,17 +259,21 @@ client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struc
         *ret_r = CLIENT_AGAIN; /* a pool run dry is back-pressure */
         return false;
     }
-    /* Told once, even if the publish itself has to wait for room. */
-    if ((c->flags & CONN_OP_BEGUN) != 0)
-        return true;
     if ((c->flags & CONN_PEDANTIC) != 0)
         client_on_begun(n, c, op);
-    if (!client_may_publish(n, c, op)) {
-        c->flags &= (uint16_t)~CONN_SUBJECT_SEEN;
+    if ((c->flags & CONN_MAPPED) != 0 && !client_map(n, c, m)) {
+        *ret_r = CLIENT_AGAIN;
+        return false;
+    }
+    if (!client_may_publish(n, c, m)) {
+        broker_count_in(&n->broker, m); /* as nats-server does */
+        c->flags &= (uint32_t)~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
         *ret_r = CLIENT_NEXT;
         return false;
     }
-    client_ok(n, c);
+    /* Told once, even if the publish itself has to wait for room. */
+    if ((c->flags & CONN_OP_BEGUN) == 0)
+        client_ok(n, c);
     c->flags |= CONN_OP_BEGUN;
     return true;
 }
@@ -247,14 +298,14 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
     m.from_shard = (uint8_t)n->sh->id;
     m.hops = 0;
 
-    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN)) == 0 && op->tail != NULL && op->subject[0] != '_' &&
+    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED)) == 0 && op->tail != NULL && op->subject[0] != '_' &&
                  op->subject[0] != '$' && (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
     enum client_result r;
     if (UNLIKELY(!plain) && !client_before_pub(n, c, op, &m, &r))
         return r;
     if (UNLIKELY(broker_publish(&n->broker, &m) != OK))
         return CLIENT_AGAIN;
-    c->flags &= (uint16_t) ~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
+    c->flags &= (uint32_t)~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
     return CLIENT_NEXT;
 }
 
@@ -265,12 +316,15 @@ client_on_sub(struct net *n, struct conn *c, const struct nats_op *op)
 {
     const struct net_cfg *cfg = n->cfg;
 
-    if (op->queue_len == 5 && memcmp(op->queue, "_sys_", 5) == 0) {
-        client_violation(n, c, NATS_PERM_SUBSCRIBE, client_view(op->subject, op->subject_len), client_view(op->queue, op->queue_len));
+    if ((op->queue_len == 5 && memcmp(op->queue, "_sys_", 5) == 0) ||
+        !client_auth_may_subscribe(n, c, op->subject, op->subject_len, op->queue, op->queue_len)) {
+        client_violation(n, c, NATS_PERM_SUBSCRIBE, client_view(op->subject, op->subject_len),
+                         client_view(op->queue_len > 0 ? op->queue : NULL, op->queue_len), client_view(op->sid, op->sid_len));
         return CLIENT_NEXT;
     }
     if (cfg->max_sub_tokens > 0 && subject_n_tokens(op->subject, op->subject_len) > cfg->max_sub_tokens) {
-        client_violation(n, c, NATS_PERM_MANY_TOKENS, client_view(op->subject, op->subject_len), (struct nats_view){0});
+        client_violation(n, c, NATS_PERM_MANY_TOKENS, client_view(op->subject, op->subject_len), (struct nats_view){0},
+                         client_view(op->sid, op->sid_len));
         return CLIENT_NEXT;
     }
     if (cfg->max_subs > 0 && c->ep.n_subs >= cfg->max_subs) {
@@ -378,7 +432,8 @@ client_on_info(struct net *n, struct conn *c, const struct nats_op *op)
 
     if (nats_info_check(op->args, op->args_len, &why) == OK)
         return CLIENT_NEXT;
-    log_err("%s - error parsing INFO: %s", conn_name(c, name, sizeof(name)), why.what);
+    if (net_may_log(n, NET_QUIET_PROTOCOL))
+        log_err("%s - error parsing INFO: %s", conn_name(c, name, sizeof(name)), why.what);
     return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
 }
 
@@ -408,7 +463,8 @@ client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
     case NATS_INFO: return client_on_info(n, c, op);
     case NATS_PLUS_OK: return CLIENT_NEXT;
     case NATS_MINUS_ERR:
-        log_err("%s - Client Error %s", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), op->args, op->args_len));
+        if (net_may_log(n, NET_QUIET_PROTOCOL))
+            log_err("%s - Client Error %s", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), op->args, op->args_len));
         return client_close(n, c, NATS_CLOSED_PARSE_ERROR);
     case NATS_PUB:
     case NATS_HPUB:
@@ -423,7 +479,7 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
     enum client_result r;
 
     if (UNLIKELY(log_trace_on))
-        trace_in(c, op);
+        trace_in(n, c, op);
     if (LIKELY(op->kind == NATS_PUB || op->kind == NATS_HPUB)) {
         c->last_in_ns = n->sh->now;
         r = client_on_pub(n, c, op);
@@ -444,8 +500,10 @@ client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const str
     COUNT(&n->sh->counters, protocol_errors, 1);
     if (bad->err == NATS_ERR_MAX_PAYLOAD)
         COUNT(&n->sh->counters, payloads_refused, 1);
-    (void)nats_bad_text(bad, n->line, n->line_cap); /* cut is fine in a log */
-    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->line);
+    if (net_may_log(n, NET_QUIET_PROTOCOL)) {
+        (void)nats_bad_text(bad, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
+        log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);
+    }
     if (bad->err != NATS_ERR_NONE)
         conn_close_err(n, c, (enum nats_err)bad->err, (enum nats_closed)bad->closed);
     else

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/net/gather_priv.h"
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
 #include "core/rt/mutate.h"
@@ -10,6 +12,7 @@
 enum {
     CONN_IN_MIN = 512,
     CONN_IN_AT_ONCE = 128 * 1024, /* payloads up to here get their whole buffer at once; longer ones as they come */
+    CONN_INFO_MAX = 1024 * 1024,  /* what is the same for all in it */
     CONN_INFO_STRINGS = 256,      /* client_ip, nonce, account name */
 };
 
@@ -41,39 +44,43 @@ conn_list_pop(struct net *n, struct conn_list *l)
     return c;
 }
 
-const char *
-conn_name(const struct conn *c, char *to, uint32_t cap)
-{
-    char peer[ADDR_TEXT_MAX];
-    (void)addr_text(&c->peer, peer, sizeof(peer)); /* empty when the system did not say */
-    (void)snprintf(to, cap, "%s - cid:%llu", peer, (unsigned long long)c->cid);
-    return to;
-}
-
 /* ---- INFO ---- */
 
-static bool
-conn_prepare_info(struct net *n)
+enum err
+net_texts_init(struct net_texts *t, const struct net_cfg *cfg, uint16_t port)
 {
-    struct nats_info_server s = n->cfg->info;
-    size_t cap = 4096;
+    struct nats_info_server s = cfg->info;
+    enum err e = ERR_FULL;
 
-    s.port = (uint16_t)atomic_load(&n->set->port);
-    for (; cap <= 1024 * 1024; cap *= 2) {
-        char *text = fault_realloc(n->info_text, cap);
-        if (text == NULL)
-            return false;
-        n->info_text = text;
-        if (nats_info_prepare(&s, text, cap, &n->info) == OK)
+    *t = (struct net_texts){0};
+    if (s.port == 0) /* not advertised otherwise */
+        s.port = port;
+    for (size_t cap = 4096; cap <= CONN_INFO_MAX && e == ERR_FULL; cap *= 2) {
+        char *text = fault_realloc(t->info_text, cap);
+        if (text == NULL) {
+            e = ERR_NOMEM;
             break;
+        }
+        t->info_text = text;
+        e = nats_info_prepare(&s, text, cap, &t->info);
     }
-    size_t line_cap = NATS_INFO_CONN_MAX(&n->info, CONN_INFO_STRINGS);
-    if (line_cap < NATS_PERM_MAX(2 * (size_t)n->cfg->max_control_line))
-        line_cap = NATS_PERM_MAX(2 * (size_t)n->cfg->max_control_line);
-    if (n->info.text != NULL)
-        n->line = fault_malloc(line_cap);
-    n->line_cap = (uint32_t)line_cap;
-    return n->line != NULL;
+    if (e == OK) {
+        size_t line_cap = max_u64(NATS_INFO_CONN_MAX(&t->info, CONN_INFO_STRINGS), NATS_PERM_MAX(2 * (size_t)cfg->max_control_line));
+        t->line = fault_malloc(line_cap);
+        t->line_cap = (uint32_t)line_cap;
+        e = t->line != NULL ? OK : ERR_NOMEM;
+    }
+    if (e != OK)
+        net_texts_fini(t);
+    return e;
+}
+
+void
+net_texts_fini(struct net_texts *t)
+{
+    free(t->info_text);
+    free(t->line);
+    *t = (struct net_texts){0};
 }
 
 void
@@ -87,12 +94,12 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
         .client_id = c->cid,
         .client_ip = ip,
         .connect_info = connect_info,
+        .auth_required = n->cfg->auth != NULL && n->cfg->auth->required && (connect_info || n->cfg->auth->no_auth_user == NULL),
         .remote_account = connect_info ? "$G" : NULL,
     };
-    size_t len = nats_info_encode(&n->info, &ic, n->line, n->line_cap);
-    ASSERT(len > 0); /* conn_prepare_info made the room */
-    trace_out(c, n->line, (uint32_t)len);
-    (void)broker_write(&n->broker, &c->ep, n->line, (uint32_t)len); /* without memory it closes c itself */
+    size_t len = nats_info_encode(&n->texts.info, &ic, n->texts.line, n->texts.line_cap);
+    ASSERT(len > 0); /* net_texts_init made the room */
+    (void)broker_write(&n->broker, &c->ep, n->texts.line, (uint32_t)len); /* without memory it closes c itself */
 }
 
 /* ---- opening ---- */
@@ -100,7 +107,7 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
 static struct conn *
 conn_take(struct net *n)
 {
-    if (n->line == NULL && !conn_prepare_info(n))
+    if (n->texts.line == NULL && net_texts_init(&n->texts, n->cfg, (uint16_t)atomic_load(&n->set->port)) != OK)
         return NULL;
     uint32_t slot = slab_take(&n->conns);
     if (slot == 0)
@@ -125,8 +132,9 @@ conn_write_timer(struct timer *t, int64_t now_ns)
         return;
     }
     COUNT(&n->sh->counters, slow_consumers_deadline, 1);
-    log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
-            (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
+    if (net_may_log(n, NET_QUIET_SLOW))
+        log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
+                (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
     conn_close(n, c, NATS_CLOSED_SLOW_DEADLINE);
 }
 
@@ -153,7 +161,7 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
     const struct net_cfg *cfg = n->cfg;
     c->state = CONN_OPEN;
     c->cid = cid;
-    c->flags = CONN_VERBOSE | CONN_PEDANTIC;
+    c->flags = (uint32_t)(CONN_VERBOSE | CONN_PEDANTIC | (cfg->mappings != NULL ? CONN_MAPPED : 0));
     c->ep.flags = EP_ECHO;
     c->ep.acc = ACCOUNT_GLOBAL;
     c->ep.n_pending_max = cfg->max_pending;
@@ -183,6 +191,8 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
         conn_close_err(n, c, NATS_ERR_MAX_CONNS, NATS_CLOSED_MAX_CONNS);
         return;
     }
+    if (UNLIKELY(!client_auth_open(n, c)))
+        return;
     timer_arm(&sh->timers, &c->ping_timer, sh->now + cfg->ping_interval_ns);
     io_recv_start(sh->io, &c->sock);
 }
@@ -266,10 +276,30 @@ conn_stall(struct net *n, struct conn *c)
     io_recv_stop(n->sh->io, &c->sock);
     c->flags |= CONN_STALLED;
     c->n_stalls++;
+    c->n_stalls_all++;
     c->stall_until_ns = n->sh->now + NET_STALL_NS;
     if (n->stalled.head == 0)
         timer_arm(&n->sh->timers, &n->stall_timer, c->stall_until_ns);
     conn_list_push(n, &n->stalled, c);
+}
+
+/* Until conn_unwait. */
+static void
+conn_wait(struct net *n, struct conn *c)
+{
+    COUNT(&n->sh->counters, recv_paused, 1);
+    io_recv_stop(n->sh->io, &c->sock);
+    c->flags |= CONN_STALLED; /* and in no list */
+}
+
+void
+conn_unwait(struct net *n, struct conn *c)
+{
+    ASSERT((c->flags & CONN_STALLED) != 0);
+    c->flags &= (uint32_t)~CONN_STALLED;
+    c->flags |= CONN_BLOCKED;
+    conn_list_push(n, &n->blocked, c);
+    n->n_vain = 0;
 }
 
 static bool
@@ -342,7 +372,12 @@ conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t
         }
         used += (uint32_t)op.n_bytes;
         if (UNLIKELY((c->flags & CONN_STALL_WANTED) != 0)) {
-            c->flags &= (uint16_t)~CONN_STALL_WANTED;
+            c->flags &= (uint32_t)~CONN_STALL_WANTED;
+            if (client_auth_waits(c)) {
+                conn_wait(n, c);
+                ran = RAN_PAUSED;
+                break;
+            }
             if (c->n_stalls < NET_STALLS_MAX) {
                 conn_stall(n, c);
                 ran = RAN_PAUSED;
@@ -414,6 +449,8 @@ conn_on_recv(struct net *n, struct conn *c, struct io_event *ev)
         return true;
     }
     c->n_stalls = 0;
+    if (UNLIKELY((c->flags & CONN_AUTH_DUE) != 0) && c->in == NULL && ev->len > 0 && !conn_paused(c) && !client_auth_gate(n, c, ev->data[0]))
+        return true;
     while (ev->len > 0) {
         if (UNLIKELY(conn_paused(c))) {
             (void)conn_in_keep(n, c, ev->data, ev->len); /* without memory it closes c itself */
@@ -478,7 +515,7 @@ conn_resume_all(struct net *n)
         n->n_vain = 0;
     for (uint32_t i = 0; n->n_vain < n->blocked.n && i < NET_BLOCKED_MAX; i++) {
         struct conn *c = conn_list_pop(n, &n->blocked);
-        c->flags &= (uint16_t)~CONN_BLOCKED;
+        c->flags &= (uint32_t)~CONN_BLOCKED;
         if (c->state == CONN_OPEN)
             (void)conn_resume(n, c); /* paused again: it is back in a list */
         if (n->sh->work_left <= 0)
@@ -486,7 +523,7 @@ conn_resume_all(struct net *n)
     }
     while (n->stalled.head != 0 && net_conn(n, n->stalled.head)->stall_until_ns <= n->sh->now) {
         struct conn *c = conn_list_pop(n, &n->stalled);
-        c->flags &= (uint16_t)~CONN_STALLED;
+        c->flags &= (uint32_t)~CONN_STALLED;
         if (c->state == CONN_OPEN)
             (void)conn_resume(n, c);
     }
@@ -514,6 +551,10 @@ conn_flush(struct net *n, struct conn *c)
 
     if (c->state == CONN_CLOSING || (c->flags & CONN_SENDING) != 0)
         return;
+    if (c->n_out_seen != c->ep.out_msgs) {
+        c->n_out_seen = c->ep.out_msgs;
+        c->last_out_ns = n->sh->now;
+    }
     while (c->ep.out.n_bytes > 0) {
         size_t sent = 0;
         uint32_t n_iov = outq_iov(&c->ep.out, iov, IO_IOV_MAX);
@@ -538,7 +579,7 @@ conn_flush(struct net *n, struct conn *c)
 void
 conn_on_send(struct net *n, struct conn *c, const struct io_event *ev)
 {
-    c->flags &= (uint16_t)~CONN_SENDING;
+    c->flags &= (uint32_t)~CONN_SENDING;
     if (c->state == CONN_CLOSING)
         return;
     if (ev->err != OK) {
@@ -585,6 +626,7 @@ conn_close(struct net *n, struct conn *c, enum nats_closed why)
         c->closed = (uint8_t)why;
         c->ep.flags |= EP_DEAD; /* nothing is delivered to it from here on */
         timer_disarm(&sh->timers, &c->ping_timer);
+        client_auth_close(n, c);
         if (conn_has_last_words(why) && c->ep.out.n_bytes > 0) {
             c->state = CONN_LAST_WORDS;
             io_recv_stop(sh->io, &c->sock);
@@ -598,6 +640,7 @@ conn_close(struct net *n, struct conn *c, enum nats_closed why)
         log_dbg("%s - Client connection closed: %s", conn_name(c, name, sizeof(name)), nats_closed_text((enum nats_closed)c->closed));
     }
     timer_disarm(&sh->timers, &c->write_timer);
+    closed_note(n, c);
     COUNT(&sh->counters, conns_closed, 1);
     c->next_closing = n->closing_head; /* at the head: conn_close_socks finds the new ones there */
     n->closing_head = c->ep.slot;
@@ -631,6 +674,8 @@ static void
 conn_free(struct net *n, struct conn *c)
 {
     ASSERT(c->in == NULL && c->ep.out.head == NULL && c->ep.n_subs == 0);
+    if (UNLIKELY(n->reload.slot == c->ep.slot))
+        n->reload.slot = c->next;
     if (c->prev != 0)
         net_conn(n, c->prev)->next = c->next;
     else
@@ -642,6 +687,7 @@ conn_free(struct net *n, struct conn *c)
         nats_connect_fini(c->opts);
         free(c->opts);
     }
+    client_auth_free(c);
     conn_count_closed(n->sh);
     slab_give(&n->conns, c->ep.slot);
 }

@@ -5,7 +5,7 @@
 #include "core/net/net.h"
 #include "core/rt/log.h"
 
-enum { RECORD_CONN = RECORD_NET };
+enum { RECORD_CONN = RECORD_NET, RECORD_CFG, RECORD_GATHER, RECORD_GATHERED };
 
 /* An accepted connection for the shard that will own it. */
 struct record_conn {
@@ -33,6 +33,27 @@ net_conn(struct net *n, uint32_t slot)
     return slab_at(&n->conns, slot);
 }
 
+static inline void *
+net_owner_tag(struct net_owner *o)
+{
+    return (char *)o + NET_OWNER_TAG;
+}
+
+static inline bool
+net_owner_is(const void *owner)
+{
+    return ((uintptr_t)owner & NET_OWNER_TAG) != 0;
+}
+
+static inline struct net_owner *
+net_owner_of(void *owner)
+{
+    return (struct net_owner *)(void *)((char *)owner - NET_OWNER_TAG);
+}
+
+/* net.c: the next turn comes at once, also when this one is past its on_handled. */
+void net_turn_soon(struct net *n);
+
 void conn_list_push(struct net *n, struct conn_list *l, struct conn *c);
 struct conn *conn_list_pop(struct net *n, struct conn_list *l);
 
@@ -41,8 +62,29 @@ enum err listener_start(struct net *n);
 void listener_stop(struct net *n);
 void listener_on_accept(struct net *n, struct io_event *ev);
 void listener_on_conn(struct net *n, const struct record_conn *r);
+/* Shard 0: connections that live now, everywhere; the shard that has the fewest; each shard's own number (may be NULL). */
+uint64_t listener_n_live(struct net *n, uint32_t *ret_least, uint32_t ret_live[SHARDS_MAX]);
+
+/* reload.c */
+void net_reload_on_ask(struct net *n);
+void net_reload_on_record(struct net *n, const struct mbox_rec *rec);
+/* From here on this shard works by another snapshot. Nothing in it can fail. */
+void net_reload_switch(struct net *n, struct net_reload *r);
+/* Some more of it: each turn, while there is something to do. */
+void net_reload_step(struct net *n);
+static inline bool
+net_reload_busy(const struct net *n)
+{
+    return n->reload.telling != NULL || n->reload.r != NULL;
+}
+/* The configuration has changed: what of it concerns this connection? It may close it. False: a mailbox has no room for what must be done;
+ * call again next turn. */
+bool net_recheck_conn(struct net *n, struct conn *c);
 
 /* conn.c */
+/* INFO and room for lines, by this configuration, for a server that listens on port. fail: ERR_NOMEM, ERR_FULL */
+enum err net_texts_init(struct net_texts *t, const struct net_cfg *cfg, uint16_t port);
+void net_texts_fini(struct net_texts *t); /* zeroed memory is fine */
 /* A connection of this shard on fd. It says INFO at once. */
 void conn_open(struct net *n, int fd, uint64_t cid, bool refuse);
 bool conn_on_recv(struct net *n, struct conn *c, struct io_event *ev);
@@ -50,6 +92,8 @@ void conn_on_send(struct net *n, struct conn *c, const struct io_event *ev);
 void conn_on_closed(struct net *n, struct conn *c);
 /* Send what is queued, if nothing is in flight. */
 void conn_flush(struct net *n, struct conn *c);
+/* Reads nothing more until conn_unwait, which makes it go on in this turn or a later one. */
+void conn_unwait(struct net *n, struct conn *c);
 /* Close for this reason: after what is queued went out, where the reason allows last words. */
 void conn_close(struct net *n, struct conn *c, enum nats_closed why);
 /* -ERR and close. */
@@ -62,9 +106,15 @@ void conn_close_socks(struct net *n);
 /* Go on removing closed connections. */
 void conn_reap_all(struct net *n);
 void conn_send_info(struct net *n, struct conn *c, bool connect_info);
-/* "1.2.3.4:5 - cid:7", for log lines. */
+
+/* names.c */
+/* `1.2.3.4:5 - cid:7 - "v1.2:go:name" - "$G/user:u"`, for log lines; after the cid as far as it has said so. Returns to. */
 const char *conn_name(const struct conn *c, char *to, uint32_t cap);
-enum { CONN_NAME_MAX = ADDR_TEXT_MAX + 32 };
+enum { CONN_NAME_MAX = ADDR_TEXT_MAX + 4 * 256 + 64 };
+/* Whether a line about what a peer did wrong may be logged now. False: it was counted instead. */
+bool net_may_log(struct net *n, enum net_quiet_kind kind);
+/* Log what was only counted. */
+void net_quiet_end(struct net *n);
 
 /* client.c */
 enum client_result {
@@ -76,12 +126,21 @@ enum client_result client_on_op(struct net *n, struct conn *c, const struct nats
 /* The control line of a pedantic client's publish is complete; its payload is still to come, or ends wrongly. */
 void client_on_begun(struct net *n, struct conn *c, const struct nats_op *op);
 void client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad);
+/* CONNECT was accepted: the rest of it. */
+void client_connect_done(struct net *n, struct conn *c);
+/* -ERR 'Permissions Violation for ...'. queue, sid: ptr NULL for none. */
+void client_send_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid);
 void client_ping_timer(struct timer *t, int64_t now_ns);
 /* The first PING: soon after CONNECT. */
 void client_arm_first_ping(struct net *n, struct conn *c);
 
+/* client_map.c */
+/* What a publish of c becomes by the mappings of its account: m->subject. False: no memory for it now. */
+bool client_map(struct net *n, struct conn *c, struct pub_msg *m);
+
 /* trace.c: protocol lines for -V. */
-void trace_in(const struct conn *c, const struct nats_op *op);
+void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
+void trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len);
 void trace_out(const struct conn *c, const char *what, uint32_t len);
 
 #endif

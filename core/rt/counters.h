@@ -27,6 +27,8 @@
     X(out_msgs,                 "messages sent to clients")                                                 \
     X(out_bytes,                "payload and header bytes of them")                                         \
     X(no_responders,            "requests answered with status 503 because nobody listens")                 \
+    X(mapped_lost,              "publishes that mappings sent nowhere, as configured")                      \
+    X(mapped_too_long,          "publishes dropped: mapped to a subject longer than max_control_line")      \
     X(queue_passed_on,          "queue group messages sent on to another shard: the last member had gone")  \
     X(queue_dropped,            "queue group messages given up: no shard had a member any more")            \
     /* connections */                                                                                       \
@@ -40,9 +42,20 @@
     X(protocol_errors,          "connections cut for breaking the protocol")                                \
     X(subs_refused,             "subscriptions refused by max_subscriptions or for want of memory")         \
     X(payloads_refused,         "publishes above max_payload")                                              \
+    X(auth_failures,            "logins refused")                                                           \
+    X(auth_timeouts,            "connections cut because no login came in time")                            \
+    X(auth_hashes,              "bcrypt hashes computed for logins")                                        \
+    X(pubs_denied,              "publishes refused by permissions")                                         \
+    X(subs_denied,              "subscriptions refused or taken back by permissions")                       \
+    X(deliveries_denied,        "messages withheld from a subscriber by its permissions")                   \
     X(stalls,                   "times a publisher was held up because of a consumer's backlog")            \
     X(recv_paused,              "times a connection's reading stopped: a full mailbox, or no memory")       \
     X(bufs_refused,             "buffers the pool refused at its limit or for want of memory")              \
+    /* monitoring */                                                                                        \
+    X(http_conns,               "HTTP connections accepted")                                                \
+    X(http_requests,            "HTTP requests, whatever they asked for")                                   \
+    X(http_refused,             "HTTP connections and requests refused: no room, no HTTP, too late")        \
+    X(http_evicted,             "HTTP connections closed to make room for others")                          \
     /* between shards */                                                                                    \
     X(mbox_msgs_out,            "records put into other shards' mailboxes")                                 \
     X(mbox_bytes_out,           "bytes of them")                                                            \

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/rt/log.h"
 #include "core/rt/shard.h"
@@ -101,7 +102,7 @@ shard_set_start(struct shard_set *set)
             /* The threads before wait at a barrier for one that will never come: there is no way on, and none back. */
             log_line(LOG_FTL, "cannot create the thread of shard %u: %s", i, err_text(err_from_errno(rc)));
             log_stop();
-            abort();
+            _exit(EXIT_FAILURE);
         }
     }
     (void)pthread_barrier_wait(&th->started);

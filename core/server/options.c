@@ -26,13 +26,17 @@ static const struct option_row option_rows[] = {
     {"addr a net", OPT_STR, OPT(host), 0, 0, "<host>", "Bind to host address (default: 0.0.0.0)"},
     {"port p", OPT_INT, OPT(port), -1, 65535, "<port>", "Use port for clients (default: 4222; -1: any free one)"},
     {"name n server_name", OPT_STR, OPT(server_name), 0, 0, "<server_name>", "Server name (default: auto)"},
+    {"http_port m", OPT_INT, OPT(http_port), -1, 65535, "<port>", "Use port for http monitoring"},
+    {"user", OPT_STR, OPT(auth.user), 0, 0, "<user>", "User required for connections"},
+    {"pass", OPT_STR, OPT(auth.pass), 0, 0, "<password>", "Password required for connections"},
+    {"auth", OPT_STR, OPT(auth.token), 0, 0, "<token>", "Authorization token required for connections"},
     {"pid P", OPT_STR, OPT(pid_file), 0, 0, "<file>", "File to store PID"},
     {"log l", OPT_STR, OPT(log_file), 0, 0, "<file>", "File to redirect log output"},
     {"logtime T", OPT_BOOL, OPT(logtime), 0, 0, "", "Timestamp log entries (default: true)"},
     {"logtime_utc", OPT_BOOL, OPT(logtime_utc), 0, 0, "", "Timestamps in UTC instead of local timezone"},
     {"debug D", OPT_BOOL, OPT(debug), 0, 0, "", "Enable debugging output"},
     {"trace V", OPT_BOOL, OPT(trace), 0, 0, "", "Trace the raw protocol"},
-    {"DV", OPT_BOOL, OPT(debug_trace), 0, 0, "", "Debug and trace"},
+    {"DV", OPT_BOOL, OPT(trace_headers), 0, 0, "", "Debug and trace"},
     {"cores", OPT_INT, OPT(cores), 0, CPUS_MAX, "<n>", "Shards, one thread and processor each (default: the CPUs this process may use)"},
     {"io", OPT_STR, OPT(io), 0, 0, "<backend>", "auto, uring or epoll (default: auto)"},
     {"busy_poll", OPT_STR, OPT(busy_poll), 0, 0, "<auto|off|duration>", "Poll before sleeping (default: auto: with more than 2 processors)"},
@@ -63,9 +67,12 @@ options_defaults(struct options *o)
         .max_connections = 65536,
         .max_control_line = 4096,
         .max_payload = 1024 * 1024,
+        .max_closed_clients = 10000,
+        .http_base_path = "/",
         .max_pending = 64 * 1024 * 1024,
         .ping_interval_ns = 120 * NS_PER_S,
         .ping_max = 2,
+        .auth = {.timeout_ns = 2 * NS_PER_S},
         .write_deadline_ns = 10 * NS_PER_S,
     };
 }
@@ -125,10 +132,9 @@ static const struct {
     const char *names, *feature;
 } option_missing[] = {
     {"c config t", "configuration files"},
-    {"m http_port ms https_port profile", "monitoring"},
+    {"ms https_port profile", "monitoring"},
     {"sl signal ports_file_dir client_advertise", "process control"},
     {"s syslog r remote_syslog log_size_limit max_traced_msg_len VV DVV", "this kind of logging"},
-    {"user pass auth", "users and passwords"},
     {"tls tlscert tlskey tlsverify tlscacert help_tls", "TLS"},
     {"js jetstream sd store_dir", "JetStream"},
     {"routes cluster cluster_name cluster_listen cluster_advertise no_advertise connect_retries", "clustering"},
@@ -264,7 +270,7 @@ options_parse(struct options *o, int argc, char **argv)
         fprintf(stderr, "nats-server: unrecognized command: \"%s\"\n", argv[i]);
         return OPTIONS_BAD;
     }
-    o->debug |= o->debug_trace;
-    o->trace |= o->debug_trace;
+    o->debug |= o->trace_headers;
+    o->trace |= o->trace_headers;
     return o->version ? OPTIONS_VERSION : o->help ? OPTIONS_HELP : OPTIONS_RUN;
 }

@@ -1,0 +1,262 @@
+#include "core/server/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/net/client_auth.h"
+#include "core/rt/file.h"
+#include "core/rt/log.h"
+#include "core/rt/offload.h"
+#include "core/server/monitor.h"
+
+enum {
+    EXIT_USAGE = 2,
+    SERVER_PID_MODE = 0600,
+    SERVER_JOBS_MAX = 1024,     /* that wait for a thread of the offload pool */
+    BUSY_POLL_AUTO_NS = 200000, /* the dearest wake-up seen on a virtual machine */
+};
+
+static void
+server_wake_shard(void *arg, uint32_t shard_id)
+{
+    struct server *s = arg;
+    shard_ask(s->shards, shard_id, NET_ASK_OFFLOAD);
+}
+
+/* As many threads as processors: they give way to the shards (offload.h). */
+static enum err
+server_start_offload(struct server *s)
+{
+    uint32_t n = s->cpus.n_usable < OFFLOAD_THREADS_MAX ? s->cpus.n_usable : OFFLOAD_THREADS_MAX;
+    enum err e = offload_new(n > 0 ? n : 1, s->shards->n_shards, SERVER_JOBS_MAX, server_wake_shard, s, &s->offload);
+
+    s->net_set.offload = s->offload;
+    return e;
+}
+
+/* Only when no shard runs any more. */
+static void
+server_stop_offload(struct server *s)
+{
+    offload_free(s->offload);
+    s->offload = NULL;
+    client_auth_free_left(&s->net_set);
+}
+
+static void
+server_warn(void *arg, const char *text)
+{
+    (void)arg;
+    log_wrn("%s", text);
+}
+
+/* The longest records, four of them, must fit into a mailbox. */
+static uint64_t
+server_mbox_min(const struct options *o)
+{
+    return 4 * (2 * (uint64_t)o->max_control_line + MBOX_INLINE_MAX + 2 * BROKER_QUEUES_LEN_MAX + 512);
+}
+
+static bool
+server_shards_cfg(struct server *s, struct shard_set_cfg *ret)
+{
+    const struct options *o = &s->cfg->opts;
+
+    cpus_probe(&s->cpus);
+    *ret = (struct shard_set_cfg){
+        .n_shards = o->cores > 0 ? (uint32_t)o->cores : s->cpus.n_usable,
+        .mbox_bytes_min = server_mbox_min(o),
+        .cpus = s->cpus,
+        .key = s->names.key,
+        .warn = server_warn,
+        .app = &net_app,
+        .app_arg = &s->net_set,
+    };
+    ret->pin = ret->n_shards > 1 && ret->n_shards <= s->cpus.n_mask;
+    if (strcasecmp(o->io, "auto") == 0) {
+        ret->backend = IO_AUTO;
+    } else if (strcasecmp(o->io, "uring") == 0) {
+        ret->backend = IO_URING;
+    } else if (strcasecmp(o->io, "epoll") == 0) {
+        ret->backend = IO_EPOLL;
+    } else {
+        fprintf(stderr, "invalid value \"%s\" for flag -io: it is auto, uring or epoll\n", o->io);
+        return false;
+    }
+    if (strcasecmp(o->busy_poll, "auto") == 0) {
+        /* Polling pays where every shard has a processor of its own and clients have others. */
+        ret->busy_poll_ns = s->cpus.n_mask > 2 && ret->n_shards < s->cpus.n_mask && s->cpus.quota <= 0 ? BUSY_POLL_AUTO_NS : 0;
+    } else if (strcasecmp(o->busy_poll, "off") != 0 && !options_duration(o->busy_poll, &ret->busy_poll_ns)) {
+        fprintf(stderr, "invalid value \"%s\" for flag -busy_poll: it is auto, off or a duration\n", o->busy_poll);
+        return false;
+    }
+    return true;
+}
+
+/* False: the reason is logged. */
+static bool
+server_write_pid(const struct server *s)
+{
+    char why[FILE_WHY_MAX], text[16];
+
+    if (s->cfg->opts.pid_file == NULL)
+        return true;
+    int len = snprintf(text, sizeof(text), "%d", (int)getpid());
+    if (file_write(s->cfg->opts.pid_file, SERVER_PID_MODE, text, (size_t)len, why))
+        return true;
+    log_line(LOG_FTL, "Could not write pidfile: %s", why);
+    return false;
+}
+
+/* The address as a URL has it: IPv6 in brackets. */
+static void
+server_log_ready(const struct server *s)
+{
+    const char *host = s->cfg->opts.host;
+    bool v6 = strchr(host, ':') != NULL;
+
+    log_inf("  Shards:   %u, io backend %s", s->shards->n_shards,
+            io_features(s->shards->shards[0]->io)->backend == IO_URING ? "uring" : "epoll");
+    log_inf("Listening for client connections on %s%s%s:%u", v6 ? "[" : "", host[0] == '\0' || strcmp(host, "*") == 0 ? "0.0.0.0" : host,
+            v6 ? "]" : "", atomic_load(&s->net_set.port));
+    log_inf("Server is ready");
+}
+
+/* nats-server's first lines, which launchers and operators know; and one of our own. */
+static void
+server_log_start(const struct server *s)
+{
+    log_inf("Starting nats-server");
+    log_inf("  Version:  %s", SERVER_VERSION);
+    log_inf("  Git:      [not set]");
+    log_inf("  Midge:    %s", MIDGE_VERSION);
+    log_inf("  Name:     %s", s->cfg->net.info.server_name);
+    log_inf("  ID:       %s", s->names.id);
+}
+
+/* Before there is a log, in the words of nats-server. */
+static void
+server_no_log(const char *why)
+{
+    char when[32] = "";
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if (localtime_r(&now, &tm) != NULL && strftime(when, sizeof(when), "%Y/%m/%d %H:%M:%S", &tm) == 0)
+        when[0] = '\0';
+    fprintf(stderr, "%s %s\n", when, why);
+}
+
+static bool
+server_start_log(struct server *s)
+{
+    const struct log_cfg cfg = server_cfg_log(&s->cfg->opts);
+    struct log_sink *sink = NULL;
+    char why[LOG_WHY_MAX];
+
+    enum err e = log_sink_new(&cfg, &sink, why);
+    if (e != OK) {
+        server_no_log(why);
+        return false;
+    }
+    e = log_start_on(sink, &cfg);
+    if (e != OK) {
+        server_no_log(err_text(e));
+        log_sink_free(sink);
+        return false;
+    }
+    s->logging = true;
+    return true;
+}
+
+int
+server_start(struct server *s, struct options *opts)
+{
+    struct shard_set_cfg cfg;
+
+    signals_block();
+    server_names_random(&s->names);
+    enum err e = server_cfg_new(&s->names, opts, &s->cfg);
+    if (e != OK) {
+        fprintf(stderr, "nats-server: %s\n", err_text(e));
+        return EXIT_FAILURE;
+    }
+    s->net_set.cfg = &s->cfg->net;
+    s->net_set.note = signals_note;
+    s->net_set.note_arg = &s->signals;
+    if (!server_shards_cfg(s, &cfg))
+        return EXIT_USAGE;
+    if (!server_start_log(s))
+        return EXIT_FAILURE;
+    server_log_start(s);
+    if (!server_write_pid(s))
+        return EXIT_FAILURE;
+    e = signals_open(&s->signals);
+    if (e == OK)
+        e = monitor_new(s->cfg, &s->net_set, &s->monitor);
+    if (e == OK)
+        e = shard_set_new(&cfg, &s->shards);
+    if (e == OK)
+        e = monitor_attach(s->monitor, s->shards);
+    if (e == OK)
+        e = server_start_offload(s);
+    if (e == OK)
+        e = shard_set_start(s->shards);
+    if (e != OK) {
+        if (!atomic_load(&s->net_set.told))
+            log_line(LOG_FTL, "Cannot start: %s", err_text(e));
+        server_stop_offload(s);
+        monitor_free(s->monitor);
+        s->monitor = NULL;
+        shard_set_free(s->shards); /* its threads have ended */
+        s->shards = NULL;
+        return EXIT_FAILURE;
+    }
+    server_log_ready(s);
+    return EXIT_SUCCESS;
+}
+
+void
+server_wait(struct server *s)
+{
+    for (;;) {
+        int sig = signals_wait(&s->signals, INT64_MAX);
+        if (sig == 0)
+            continue;
+        log_inf("Trapped \"%s\" signal", signals_name(sig));
+        switch (sig) {
+        case SIGUSR1: log_reopen(); break;
+        case SIGHUP: log_wrn("reload: there is no configuration file to read again"); break;
+        case SIGUSR2: log_wrn("lame duck mode is not available yet"); break;
+        default: return;
+        }
+    }
+}
+
+void
+server_stop(struct server *s)
+{
+    if (s->shards != NULL) {
+        log_inf("Initiating Shutdown...");
+        for (uint32_t i = 0; i < s->shards->n_shards; i++)
+            shard_ask(s->shards, i, NET_ASK_STOP);
+        shard_set_join(s->shards);
+        server_stop_offload(s);
+        log_inf("Server Exiting..");
+        monitor_free(s->monitor); /* it may wake shards until here */
+        s->monitor = NULL;
+        shard_set_free(s->shards);
+        s->shards = NULL;
+    }
+    signals_close(&s->signals);
+    if (s->logging)
+        log_stop();
+    s->logging = false;
+    server_cfg_free(s->cfg);
+    s->cfg = NULL;
+}

@@ -1,0 +1,100 @@
+#include "core/server/server_cfg.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/rt/fault.h"
+#include "core/rt/util.h"
+
+enum { SERVER_API_LEVEL = 4 };
+
+void
+server_names_random(struct server_names *nm)
+{
+    nkey_random(NKEY_SERVER, nm->id);
+    nkey_random(NKEY_CURVE, nm->xkey);
+    (void)snprintf(nm->go, sizeof(nm->go), "midge-%s", MIDGE_VERSION); /* fits */
+    hash_key_random(&nm->key);
+    password_key_random(&nm->password_key);
+}
+
+static void
+server_cfg_net(struct server_cfg *c, const struct server_names *nm)
+{
+    const struct options *o = &c->opts;
+
+    c->net = (struct net_cfg){
+        .host = o->host,
+        .port = (uint16_t)(o->port < 0 ? 0 : o->port),
+        .max_connections = (uint32_t)o->max_connections,
+        .max_subs = (uint32_t)o->max_subscriptions,
+        .max_sub_tokens = (uint32_t)o->max_sub_tokens,
+        .max_control_line = (uint32_t)o->max_control_line,
+        .max_payload = o->max_payload,
+        .max_pending = (uint64_t)o->max_pending,
+        .write_deadline_ns = o->write_deadline_ns,
+        .ping_interval_ns = o->ping_interval_ns,
+        .ping_max = (uint32_t)o->ping_max,
+        .headers = !o->no_header_support,
+        .no_stall = o->no_fast_producer_stall,
+        .auth = c->auth,
+        .trace_headers = o->trace_headers,
+        .max_traced = (uint32_t)min_i64(o->max_traced_msg_len, UINT32_MAX),
+        .key = nm->key,
+        .info =
+            {
+                .server_id = nm->id,
+                .server_name = o->server_name != NULL ? o->server_name : nm->id,
+                .version = SERVER_VERSION,
+                .go = nm->go,
+                .host = o->client_advertise_host != NULL ? o->client_advertise_host : o->host,
+                .port = o->client_advertise_port, /* 0: the listener's */
+                .headers = !o->no_header_support,
+                .api_lvl = SERVER_API_LEVEL,
+                .xkey = nm->xkey,
+            },
+    };
+}
+
+enum err
+server_cfg_new(const struct server_names *nm, struct options *opts, struct server_cfg **ret)
+{
+    struct server_cfg *c = fault_calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return ERR_NOMEM;
+    c->opts = *opts;
+    enum err e = auth_new(&c->opts.auth, &nm->password_key, &c->auth);
+    if (e != OK) {
+        server_cfg_free(c);
+        return e;
+    }
+    server_cfg_net(c, nm);
+    *ret = c;
+    return OK;
+}
+
+struct log_cfg
+server_cfg_log(const struct options *o)
+{
+    return (struct log_cfg){
+        .file = o->log_file,
+        .size_limit = (uint64_t)o->log_size_limit,
+        .n_files = (uint32_t)o->log_max_num,
+        .remote_syslog = o->remote_syslog,
+        .syslog = o->syslog,
+        .debug = o->debug,
+        .trace = o->trace || o->trace_verbose || o->trace_headers,
+        .no_time = !o->logtime,
+        .utc = o->logtime_utc,
+    };
+}
+
+void
+server_cfg_free(struct server_cfg *c)
+{
+    if (c == NULL)
+        return;
+    auth_free(c->auth);
+    free(c);
+}
