@@ -599,6 +599,23 @@ includes_are_bounded(void **state)
     conf_check_fini(&world);
 }
 
+/* What is too large is not looked at: most of this memory never becomes any. */
+static void
+size_is_bounded(void **state)
+{
+    (void)state;
+    struct conf_check_world world = {0};
+    struct conf_env         env = conf_check_env(&world);
+    struct conf_doc        *d = NULL;
+    char                    why[WHY];
+    char                   *bytes = calloc(1, (size_t)CONF_BYTES_MAX + 1);
+
+    assert_non_null(bytes);
+    assert_int_equal(conf_parse(&env, "t.conf", bytes, (size_t)CONF_BYTES_MAX + 1, &d, why, sizeof(why)), ERR_LIMIT);
+    assert_string_equal(why, "the configuration is too large");
+    free(bytes);
+}
+
 static void
 a_path_is_bounded(void **state)
 {
@@ -928,6 +945,7 @@ main(void)
         cmocka_unit_test(variables_that_multiply_are_bounded),
         cmocka_unit_test(environment_that_names_itself_is_bounded),
         cmocka_unit_test(includes_are_bounded),
+        cmocka_unit_test(size_is_bounded),
         cmocka_unit_test(a_path_is_bounded),
         cmocka_unit_test(the_last_key_wins_in_any_case),
         cmocka_unit_test(a_large_map_is_as_a_small_one),

@@ -50,7 +50,7 @@ DIFFERENT = {
     "conf-suffix": [b"z 1kbb", b"z 1kbi\nzb 2"],
     "conf-slash": [b"z 1 /", b"z {/a 1}", b"z {a 1 /b 2}", b"z [1 /2 ]", b"z {a 1\n/\n}", b"{{z 1}/\n}"],
     "conf-no-value": [b"z {}\nzc {a }", b"z { name }", b"z {a:}", b"z {a:\n}"],
-    "conf-open-quote": [b"z 1\n\"", b"z 1\n'", b"z [\"", b"z [1, '"],
+    "conf-open-quote": [b"z 1\n\"", b"z 1\n'", b"z [\"", b"z [1, '", b"}\t'"],
     "conf-nul": [b"z 1\x00\nzb 2", b"z \"a\x00b\"", b"\x00"],
     "conf-secret": [b"z $2b$11$abcdefghijk", b"z {password 99999999999999999999}"],
     "conf-bounds": [b"z " + b"[" * 129 + b"1 " + b"]" * 129, b"z 1\n" + b"z [$z ]\n" * 129,

@@ -71,10 +71,11 @@ CONF_DIFFERENCES = {
     ),
     "conf-open-quote": ConfDifference(
         sheet="02, 1.1 (silent)",
-        ours="A file whose last byte opens quotes where a key or an item begins: `Unexpected EOF.`",
+        ours="A file whose last byte opens quotes where a key or an item begins: `Unexpected EOF.`; behind a `}` that stands as a key: `config is invalid`.",
         theirs="Ends there without a word, even inside an array, which is lost then.",
         reason="A file that was cut off must not be taken.",
-        explains=lambda text, ours, theirs: ours[0] == "err" and ours[1].endswith("'Unexpected EOF.'") and theirs[0] != "err",
+        explains=lambda text, ours, theirs: ours[0] == "err" and theirs[0] != "err" and (ours[1].endswith("'Unexpected EOF.'") or
+                                                                                         ours[1].startswith("config is invalid")),
     ),
     "conf-nul": ConfDifference(
         sheet="02, 1.1 (silent); 05, F10",

@@ -30,7 +30,7 @@ class Pair:
     """Both parsers, in one folder."""
 
     def __init__(self, folder, dump, reference):
-        self.folder, self.reference = folder, reference
+        self.folder, self.reference, self.dump_path = folder, reference, dump
         for name, data in FILES.items():
             os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
             with open(os.path.join(folder, name), "wb") as f:
@@ -48,6 +48,10 @@ class Pair:
         self.dump.stdin.flush()
         line = self.dump.stdout.readline().decode()
         assert line.endswith("\n"), f"conf_dump ended at {text!r}"
+        return self.answer(line)
+
+    @staticmethod
+    def answer(line):
         if line.startswith("err "):
             return ("err", json.loads(line[4:]))
         _, digest, tree = line.split(" ", 2)
@@ -57,7 +61,10 @@ class Pair:
         """("ok", digest), ("unknown", positions), ("empty",) or ("err", text)."""
         with open(os.path.join(self.folder, "t.conf"), "wb") as f:
             f.write(text)
-        done = subprocess.run([self.reference, "-c", "t.conf", "-t"], cwd=self.folder, env=self.env, capture_output=True, timeout=120, check=False)
+        return self.theirs_of("t.conf")
+
+    def theirs_of(self, name):
+        done = subprocess.run([self.reference, "-c", name, "-t"], cwd=self.folder, env=self.env, capture_output=True, timeout=120, check=False)
         said = done.stderr.removeprefix(b"nats-server: ").rstrip(b"\n").replace(b"\0", b"")
         valid = VALID.search(said)
         if valid:
@@ -134,6 +141,18 @@ def test_each_difference_is_one(pair, ident):
             assert CONF_DIFFERENCES[ident].explains(text, pair.ours(text), None)
         else:
             assert pair.check_all(text) == {ident}, text
+
+
+@pytest.mark.parametrize("name", ["d/m.conf", "./d/m.conf", "d//../d/m.conf", "{}/d/m.conf", "d", "nothing", "d/m.conf/x"])
+def test_paths(pair, name):
+    """How the file on the command line is written shows in the names of those that it includes, and in errors."""
+    for path, text in {"d/m.conf": "include e/x.conf\ninclude ../up.conf\nzq 1\n", "d/e/x.conf": "include y.conf\nzx 1\n", "d/e/y.conf": "zy [{a 1},2 ]\nzz { q 1 }",
+                       "up.conf": "zu 1\n"}.items():
+        os.makedirs(os.path.dirname(os.path.join(pair.folder, path)), exist_ok=True)
+        with open(os.path.join(pair.folder, path), "w") as f:
+            f.write(text)
+    name = name.format(pair.folder)
+    assert pair.theirs_of(name) == expected(pair.answer(subprocess.run([pair.dump_path, name], cwd=pair.folder, capture_output=True, check=True).stdout.decode()))
 
 
 def test_a_file_that_includes_itself(pair):
