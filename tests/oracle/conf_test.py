@@ -59,12 +59,15 @@ class Pair:
 
     def theirs(self, text):
         """("ok", digest), ("unknown", positions), ("empty",) or ("err", text)."""
-        with open(os.path.join(self.folder, "t.conf"), "wb") as f:
-            f.write(text)
+        self.write(text)
         return self.theirs_of("t.conf")
 
-    def theirs_of(self, name):
-        done = subprocess.run([self.reference, "-c", name, "-t"], cwd=self.folder, env=self.env, capture_output=True, timeout=120, check=False)
+    def write(self, text):
+        with open(os.path.join(self.folder, "t.conf"), "wb") as f:
+            f.write(text)
+
+    def theirs_of(self, name, server=None):
+        done = subprocess.run([server or self.reference, "-c", name, "-t"], cwd=self.folder, env=self.env, capture_output=True, timeout=120, check=False)
         said = done.stderr.removeprefix(b"nats-server: ").rstrip(b"\n").replace(b"\0", b"")
         valid = VALID.search(said)
         if valid:
@@ -131,6 +134,14 @@ def test_cases_by_hand(pair):
         pair.check_all(text)
         verdicts[pair.ours(text)[0]] += 1
     assert min(verdicts.values()) > 150, verdicts
+
+
+def test_the_program_says_what_the_parser_says(pair, server_bin):
+    """Every case through `midge -t`: files, environment and all error texts reach the shell as they are."""
+    for text in cases():
+        if b"\0" not in text:
+            pair.write(text)
+            assert pair.theirs_of("t.conf", server_bin) == expected(pair.ours(text)), text
 
 
 @pytest.mark.parametrize("ident", CONF_DIFFERENCES)
