@@ -273,7 +273,7 @@ conf_check_escaped(struct conf_check_writer *w, struct conf_str s, bool bare)
     for (uint32_t i = 0; i < s.len; i++) {
         uint8_t c = (uint8_t)s.bytes[i];
         bool    special = c < 0x20 || c == '\\' || c == '"' || (bare && strchr(" ;,]}'", c) != NULL);
-        if (!special && !conf_check_may(w, 5))
+        if ((!special && !conf_check_may(w, 5)) || (c == '\n' && !bare && conf_check_may(w, 30)))
             fputc(c, w->out);
         else if (strchr("\t\n\r\"\\", c) != NULL && c != 0 && conf_check_may(w, 60))
             fprintf(w->out, "\\%c", c == '\t' ? 't' : c == '\n' ? 'n' : c == '\r' ? 'r' : c);

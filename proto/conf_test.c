@@ -16,7 +16,7 @@
 #include "proto/conf_priv.h"
 #include "proto/json_write.h"
 
-enum { WHY = 512, DUMP = 4096 };
+enum { WHY = 1024, DUMP = 4096 };
 
 /* ---- helpers ------------------------------------------------------------------------------------------------------ */
 
@@ -165,6 +165,7 @@ keys_and_what_stands_around_them(void **state)
         {"{\"a\": {\"b\": [\"c\", 1.5]},\n\"d\": true}\n", "{1:2 a={1:8 b=[1:14 \"c\" 1:18 f1.5]} 2:2 d=true}"},
         {"a 1}}", "{1:0 a=1}"},
         {"a 1\n}\n}\nb 2", "{1:0 a=1 2:1 }=\"\" 4:1 b=2}"},
+        {"{a 1\n}\nb 2", "{1:1 a=1 3:1 b=2}"},
         {"{{a 1},b 2}c 3", "{1:2 a=1 1:7 b=2 1:11 c=3}"},
         {"{a }", "{1:1 a=\"\"}"},
         {"x\xc2\xa0" "1", "{1:0 x=1}"},
@@ -263,6 +264,7 @@ strings(void **state)
     static const struct row rows[] = {
         {"x \"a\\x41\\t\\n\\r\\\"\\\\\"", "{1:0 x=\"aA\t\n\r\"\\\"}"},
         {"x \"a\nb\"\ny 1", "{1:0 x=\"a\nb\" 3:1 y=1}"},
+        {"x \"\\t\nb\"\ny 1", "{1:0 x=\"\t\nb\" 3:1 y=1}"},
         {"x 'a\\n\"'", "{1:0 x=\"a\\n\"\"}"},
         {"x a\\x41\\tb", "{1:0 x=\"aA\tb\"}"},
         {"x tr\\x75e", "{1:0 x=\"true\"}"},
@@ -305,6 +307,9 @@ a_string_may_hold_a_nul(void **state)
     conf_doc_free(d);
 }
 
+#define NINES10(x) x x x x x x x x x x
+#define NINES NINES10(NINES10("9999"))
+
 static void
 numbers_and_words(void **state)
 {
@@ -324,6 +329,8 @@ numbers_and_words(void **state)
     static const struct row errors[] = {
         {"x 9223372036854775808", "integer '9223372036854775808' is out of the range"},
         {"x -9223372036854775809", "integer '-9223372036854775809' is out of the range"},
+        {"x " NINES ".0", "float '" NINES ".0' is out of the range"},
+        {"token " NINES ".0", "float '...' is out of the range"},
         {"x .5", LINE1("Floats must start with a digit")},
         {"x 1.", LINE1("Floats must have a digit after the '.', but got '' instead.")},
         {"x -.5", LINE1("Floats must start with a digit, not '.'.")},
@@ -422,6 +429,7 @@ includes(void **state)
         {"include nested\nr $z", "{1:0! z={1:4 q=1} 2:1 w=[2:5 1] 2:1 r={1:4 q=1}}"},
         {"include /a", "{1:0 x=1 2:1 y=2}"},
         {"include ././/dir/.././a", "{1:0 x=1 2:1 y=2}"},
+        {"include a'\nb 1", "{1:0 x=1 2:1 y=2 2:1 b=1}"},
         {"include a\ninclude a", "{1:0 x=1 2:1 y=2}"},
     };
     static const struct row errors[] = {
@@ -469,6 +477,11 @@ positions_name_the_file(void **state)
     assert_string_equal(conf_get(conf_doc_top(d), "d")->pos.file, "dir/d");
     assert_string_equal(why, "");
     conf_doc_free(d);
+    assert_int_equal(conf_parse(&env, "/t", "include /../../etc/n", 20, &d, why, sizeof(why)), OK); /* nothing is above / */
+    assert_string_equal(conf_get(conf_doc_top(d), "o")->pos.file, "/etc/n");
+    conf_doc_free(d);
+    assert_int_equal(conf_parse(&env, "t", "include ", 8, &d, why, sizeof(why)), ERR_NOENT);
+    assert_string_equal(why, "error parsing include file '', open .: no such file or directory");
     assert_int_equal(conf_parse_file(&env, "nothing", &d, why, sizeof(why)), ERR_NOENT);
     assert_string_equal(why, "open nothing: no such file or directory");
     conf_check_fini(&world);
@@ -694,6 +707,8 @@ digests(void **state)
     static const struct row rows[] = {
         {"foo = bar", "sha256:226e49e13d16e5e8aa0d62e58cd63361bf097d3e2b2444aa3044334628a2e8de"},
         {"", "sha256:ca3d163bab055381827226140568f3bef7eaac187cebd76878e0b63e9e442356"},
+        {"x 0.00000000000005684341886080801486968994140625", /* two to the -44, whose 16 digits are not the nearest ones */
+            "sha256:7a61f26db91a086a097bceb321695ebb55e78aab204dd44ec484cbcaabfdbd6f"},
         {"b 1\na {d true\nc \"<>&\\x01\\xff\\n\\x08\"}",
             "sha256:ff81fdee56edab7637b3f30da4f2bd8be0f6b6853a8b0a7ae125755bd5e90555"},
         {"a [1.0, 0.1 , -0.25 , 123456789012345678901234567890.5 , 0.0000001 , 0.000001 , 100000000000000000000.0 , 1000000000000000000000.0 , -0.0 , 5.684341886080802 ]",
@@ -749,7 +764,7 @@ digests_of_long_strings(void **state)
     for (size_t i = 0; i < N_ELEMS(runes); i++) {
         for (int pad = 0; pad < 8; pad++) {
             size_t len = (size_t)snprintf(text, sizeof(text), "x '%.*s", pad, "........");
-            while (len < 1600)
+            while (len < 7000)
                 len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", runes[i]);
             (void)snprintf(text + len, sizeof(text) - len, "'");
             struct conf_doc *d = parsed(text);
