@@ -135,7 +135,8 @@ def render():
     out = [HEAD]
     for ident, d in DIFFERENCES.items():
         out.append(f"## {ident}\n\n- **Sheet:** {d.sheet}\n- **Midge:** {d.ours}\n- **nats-server:** {d.theirs}\n- **Why:** {d.reason}\n")
-    return "\n".join(out) + FREE
+    from oracle.conf_differences import conf_sections
+    return "\n".join(out) + FREE + "\n" + "\n".join(conf_sections())
 
 
 if __name__ == "__main__":
