@@ -56,8 +56,8 @@ static const char *const all_lines[] = {
     "lame_duck_duration: \"60s\"", "lame_duck_grace_period: \"5s\"", "connect_error_reports: 5", "reconnect_error_reports: 6",
     "disable_sublist_cache: true", "no_header_support: true", "no_system_account: true", "feature_flags {js_ack_fc_v2: true}", "cores: 3", "io: EPOLL",
     "busy_poll: \"5us\"",
-    "authorization { timeout: 1.5, users: [ {user: u, pass: p, permissions: {publish: {allow: [a, \"b.>\"], deny: c}, subscribe: \"q  w\", allow_responses: true}, "
-    "clients: [mqtt, STANDARD]} ], default_permissions: {pub: x} }",
+    ("authorization { timeout: 1.5, users: [ {user: u, pass: p, permissions: {publish: {allow: [a, \"b.>\"], deny: c}, subscribe: \"q  w\", allow_responses: true}, "
+     "clients: [mqtt, STANDARD]} ], default_permissions: {pub: x} }"),
     "no_auth_user: u", "mappings { \"a.*\": \"b.$1\", c: [ {dest: d, weight: 10}, {dest: e, weight: \"20%\", cluster: k} ] }",
 };
 
