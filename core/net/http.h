@@ -17,7 +17,7 @@
  *
  * Bounds   HTTP_CONNS_MAX connections: for one more, that which is idle for longest is closed, else the oldest unfinished head; when all
  *          are being answered the newcomer is. 5 s for a head, 60 s idle, 30 s without progress of a write. Heads of 1 MiB, 100 lines; HTTP_IN_MAX bytes of long
- *          heads in all. HTTP_SEND_TURN_LEN bytes to all of them a turn, so that a large page delays no message.
+ *          heads in all. HTTP_BODIES_MAX bytes of answers in all: 503 above. HTTP_SEND_TURN_LEN bytes to all of them a turn, so that a large page delays no message.
  * Threads  shard 0, all of it.
  * Memory   connections are allocated with the server; heads come from the shard's pool; an answer's body is taken from whoever gives it.
  * Source   sheet 09, 1.1 to 1.3; sheet 05 H21, R5, TOB-NATS-10.
@@ -43,6 +43,7 @@ enum {
     HTTP_IN_MAX = 16 << 20,           /* ... so many bytes */
     HTTP_SEND_LEN = 128 << 10,
     HTTP_SEND_TURN_LEN = 256 << 10,
+    HTTP_BODIES_MAX = 512 << 20,      /* bytes of answers that wait for their readers; one may exceed it alone */
     HTTP_LINGER_LEN = 1 << 20,        /* bytes thrown away at most, in HTTP_LINGER_NS */
 };
 #define HTTP_HEAD_NS (5 * NS_PER_S)

@@ -420,6 +420,35 @@ rough_water_changes_nothing(void **state)
     }
 }
 
+/* Answers that nobody fetches: above HTTP_BODIES_MAX in all there are no more, and small ones again when they have gone. */
+static void
+answers_are_bounded_together(void **state)
+{
+    (void)state;
+    enum { N = HTTP_BODIES_MAX / BIG_LEN + 4 };
+    static struct client cs[N];
+    uint32_t n_refused = 0;
+    start(&(struct world_cfg){.seed = 1, .window = 16 << 10});
+    for (uint32_t i = 0; i < N; i++) {
+        dial(&cs[i]);
+        client_say(&cs[i], GET("/big"));
+        char some[16];
+        size_t n = sim_peer_recv(cs[i].p, some, sizeof(some));
+        n_refused += n == sizeof(some) && memcmp(some, "HTTP/1.1 503", 12) == 0;
+    }
+    assert_int_equal(n_refused, 4);
+    world_run(&w, 31 * NS_PER_S);
+    struct client c;
+    dial(&c);
+    client_say(&c, GET("/now"));
+    hears(&c, "200 OK", "now", true);
+    assert_int_equal(http_n_socks(world_net(&w, 0)), 2 + n_refused); /* those idle */
+    for (uint32_t i = 0; i < N; i++)
+        client_free(&cs[i]);
+    client_free(&c);
+    stop();
+}
+
 static struct addr
 ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 {
@@ -511,6 +540,7 @@ main(void)
         cmocka_unit_test(long_heads_are_bounded_together),
         cmocka_unit_test(an_answer_for_nobody_is_released),
         cmocka_unit_test(rough_water_changes_nothing),
+        cmocka_unit_test(answers_are_bounded_together),
         cmocka_unit_test(networks_are_told_apart),
         cmocka_unit_test(trust_is_asked_for_each_request),
         cmocka_unit_test(without_memory_it_goes_on),
