@@ -161,7 +161,7 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
     const struct net_cfg *cfg = n->cfg;
     c->state = CONN_OPEN;
     c->cid = cid;
-    c->flags = CONN_VERBOSE | CONN_PEDANTIC;
+    c->flags = (uint32_t)(CONN_VERBOSE | CONN_PEDANTIC | (cfg->mappings != NULL ? CONN_MAPPED : 0));
     c->ep.flags = EP_ECHO;
     c->ep.acc = ACCOUNT_GLOBAL;
     c->ep.n_pending_max = cfg->max_pending;
@@ -296,7 +296,7 @@ void
 conn_unwait(struct net *n, struct conn *c)
 {
     ASSERT((c->flags & CONN_STALLED) != 0);
-    c->flags &= (uint16_t)~CONN_STALLED;
+    c->flags &= (uint32_t)~CONN_STALLED;
     c->flags |= CONN_BLOCKED;
     conn_list_push(n, &n->blocked, c);
     n->n_vain = 0;
@@ -372,7 +372,7 @@ conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t
         }
         used += (uint32_t)op.n_bytes;
         if (UNLIKELY((c->flags & CONN_STALL_WANTED) != 0)) {
-            c->flags &= (uint16_t)~CONN_STALL_WANTED;
+            c->flags &= (uint32_t)~CONN_STALL_WANTED;
             if (client_auth_waits(c)) {
                 conn_wait(n, c);
                 ran = RAN_PAUSED;
@@ -515,7 +515,7 @@ conn_resume_all(struct net *n)
         n->n_vain = 0;
     for (uint32_t i = 0; n->n_vain < n->blocked.n && i < NET_BLOCKED_MAX; i++) {
         struct conn *c = conn_list_pop(n, &n->blocked);
-        c->flags &= (uint16_t)~CONN_BLOCKED;
+        c->flags &= (uint32_t)~CONN_BLOCKED;
         if (c->state == CONN_OPEN)
             (void)conn_resume(n, c); /* paused again: it is back in a list */
         if (n->sh->work_left <= 0)
@@ -523,7 +523,7 @@ conn_resume_all(struct net *n)
     }
     while (n->stalled.head != 0 && net_conn(n, n->stalled.head)->stall_until_ns <= n->sh->now) {
         struct conn *c = conn_list_pop(n, &n->stalled);
-        c->flags &= (uint16_t)~CONN_STALLED;
+        c->flags &= (uint32_t)~CONN_STALLED;
         if (c->state == CONN_OPEN)
             (void)conn_resume(n, c);
     }
@@ -579,7 +579,7 @@ conn_flush(struct net *n, struct conn *c)
 void
 conn_on_send(struct net *n, struct conn *c, const struct io_event *ev)
 {
-    c->flags &= (uint16_t)~CONN_SENDING;
+    c->flags &= (uint32_t)~CONN_SENDING;
     if (c->state == CONN_CLOSING)
         return;
     if (ev->err != OK) {

@@ -194,6 +194,7 @@ net_on_start(struct shard *sh)
     n->set = set;
     n->cfg = set->cfg;
     n->next_cid = NET_FIRST_CID;
+    n->map_seed = io_random(sh->io);
     n->listener.fd = -1;
     sh->app = n;
     slab_init(&n->conns, sizeof(struct conn), NET_CONNS_MAX);
@@ -386,6 +387,8 @@ net_on_stop(struct shard *sh)
     client_auth_leave_jobs(n);
     if (n->scratch != NULL)
         bufpool_give(sh->bufs, n->scratch, n->scratch_cap);
+    if (n->mapped != NULL)
+        bufpool_give(sh->bufs, n->mapped, n->mapped_cap);
     http_free(n);
     gathers_fini(n);
     broker_fini(&n->broker);

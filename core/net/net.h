@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "core/broker/broker.h"
+#include "core/broker/mapping.h"
 #include "core/rt/addr.h"
 #include "core/rt/io.h"
 #include "core/rt/shard.h"
@@ -75,6 +76,7 @@ struct net_cfg {
     bool trace_headers;        /* a trace shows headers only ... */
     uint32_t max_traced;       /* ... and so many bytes of a payload; 0: all */
     struct hash_key key;
+    const struct mapping *mappings; /* of $G; NULL: none */
     struct nats_info_server info; /* the part of INFO that is the same for all */
 };
 
@@ -107,10 +109,11 @@ enum conn_flag {
     CONN_PEDANTIC = 512,
     CONN_SUBS_GONE = 1024,
     CONN_STALL_WANTED = 2048, /* stall after the operation in progress */
+    CONN_SUBJECT_SEEN = 4096, /* pedantic: the subject of the publish in progress was looked at, and complained about */
     CONN_IO_CLOSED = 8192,    /* io_close was called */
     CONN_PUB_CHECKED = 16384, /* its publishes are checked: client_auth_may_publish */
     CONN_AUTH_DUE = 32768,    /* a login is required, and has not been accepted */
-    CONN_SUBJECT_SEEN = 4096, /* pedantic: the subject of the publish in progress was looked at, and complained about */
+    CONN_MAPPED = 65536,      /* its account has mappings */
 };
 
 /* One client connection. */
@@ -127,7 +130,7 @@ struct conn {
     uint32_t in_need;          /* bytes from in_off that the next operation takes at least */
     bool in_exact;
     uint8_t n_stalls;          /* since the last read */
-    uint16_t flags;            /* enum conn_flag */
+    uint32_t flags;            /* enum conn_flag */
     uint8_t state, closed;     /* enum conn_state, enum nats_closed */
     uint8_t n_pings_out;
     struct addr peer;
@@ -198,6 +201,9 @@ struct net {
     uint64_t n_assigned[SHARDS_MAX]; /* shard 0: connections given to each shard */
     uint8_t *scratch;            /* a publish that was not written as we would */
     uint32_t scratch_cap;
+    uint8_t *mapped;             /* the subject that a publish was mapped to */
+    uint32_t mapped_cap;
+    uint64_t map_seed;           /* for the draws of mappings */
     struct net_texts texts;      /* prepared with the first connection, when the port is known, and by each reload */
     struct net_recheck reload;
     struct login_job *jobs;      /* hashes being computed for this shard's logins */

@@ -134,8 +134,13 @@ void client_ping_timer(struct timer *t, int64_t now_ns);
 /* The first PING: soon after CONNECT. */
 void client_arm_first_ping(struct net *n, struct conn *c);
 
+/* client_map.c */
+/* What a publish of c becomes by the mappings of its account: m->subject. False: no memory for it now. */
+bool client_map(struct net *n, struct conn *c, struct pub_msg *m);
+
 /* trace.c: protocol lines for -V. */
 void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
+void trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len);
 void trace_out(const struct conn *c, const char *what, uint32_t len);
 
 #endif

@@ -27,6 +27,8 @@
     X(out_msgs,                 "messages sent to clients")                                                 \
     X(out_bytes,                "payload and header bytes of them")                                         \
     X(no_responders,            "requests answered with status 503 because nobody listens")                 \
+    X(mapped_lost,              "publishes that mappings sent nowhere, as configured")                      \
+    X(mapped_too_long,          "publishes dropped: mapped to a subject longer than max_control_line")      \
     X(queue_passed_on,          "queue group messages sent on to another shard: the last member had gone")  \
     X(queue_dropped,            "queue group messages given up: no shard had a member any more")            \
     /* connections */                                                                                       \
