@@ -1,6 +1,5 @@
 """Monitoring as operators and tools see it. What the pages say is compared with nats-server's in tests/oracle/monitor_test.py."""
 
-import json
 import os
 import re
 import signal
@@ -339,9 +338,10 @@ def test_metrics_have_every_counter_of_every_shard(monitored):
     c.read_msgs(1)
     out, types = metrics(srv)
     names = counters()
+    shards = [str(i) for i in range(page(srv, "/varz")["gomaxprocs"])]
     assert len(names) > 25
     for name in names:
-        assert [shard for shard, _ in out[f"midge_shard_{name}_total"]] == ["0", "1"] and types[f"midge_shard_{name}_total"] == "counter"
+        assert [shard for shard, _ in out[f"midge_shard_{name}_total"]] == shards and types[f"midge_shard_{name}_total"] == "counter"
     assert sum(v for _, v in out["midge_shard_in_msgs_total"]) == 1
     v = page(srv, "/varz")
     for name in ("connections", "in_msgs", "out_bytes", "subscriptions", "max_payload", "cores", "slow_consumers"):
@@ -350,15 +350,11 @@ def test_metrics_have_every_counter_of_every_shard(monitored):
 
 
 def test_every_metric_is_documented(monitored):
-    """docs/operating.md has each name, and no counter that is not there."""
+    """docs/operating.md has each name. (Of the counters tests/operating_test.py says so.)"""
     with open(os.path.join(ROOT, "docs", "operating.md")) as f:
-        text = f.read()
-    documented = set(re.findall(r"^\| `(\w+)` \|", text, re.M))
+        documented = set(re.findall(r"^\| `(\w+)` \|", f.read(), re.M))
     out, _ = metrics(monitored())
-    for name in counters():
-        assert name in documented, f"counter {name} is not in docs/operating.md"
-    for name in out:
-        own = re.fullmatch(r"midge_shard_(\w+?)(?:_total)?", name)
-        if own and own.group(1) in counters():
-            continue
-        assert name in documented, f"{name} is not in docs/operating.md"
+    names = {name for name in out if name.startswith("gnatsd_") or name.removeprefix("midge_shard_").removesuffix("_total") not in counters()}
+    assert len(names) > 40
+    assert names - documented == set()
+    assert {d for d in documented if d.startswith(("gnatsd_", "midge_"))} - set(out) == set()

@@ -8,7 +8,7 @@
 #include "core/rt/log.h"
 #include "core/rt/offload.h"
 #include "core/server/monitor.h"
-#include "proto/json_page.h"
+#include "core/server/json_page.h"
 
 enum {
     MONITOR_QUERY_MAX = 8192,  /* bytes of a query string */
