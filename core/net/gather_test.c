@@ -29,7 +29,7 @@ static void
 start(uint32_t n_closed_max, uint64_t mbox_bytes)
 {
     w.cfg = world_net_cfg();
-    hc = (struct http_cfg){.host = "127.0.0.1", .open = true, .n_closed_max = n_closed_max, .ops = &no_ops};
+    hc = (struct http_cfg){.host = "127.0.0.1", .n_closed_max = n_closed_max, .ops = &no_ops};
     world_start(&w, &(struct world_cfg){.n_shards = SHARDS, .seed = 3, .http = &hc, .mbox_bytes = mbox_bytes});
 }
 

@@ -293,16 +293,11 @@ http_is_loopback(const struct addr *a)
 }
 
 bool
-http_is_allowed(const struct http_cfg *cfg, const struct addr *a)
+http_is_within(const struct addr *a, uint8_t family, const uint8_t ip[16], uint8_t bits)
 {
-    for (uint32_t i = 0; i < cfg->n_allow; i++) {
-        const struct http_allow *net = &cfg->allow[i];
-        uint32_t whole = net->bits / 8, rest = net->bits % 8;
-        if (net->addr.family == a->family && memcmp(net->addr.ip, a->ip, whole) == 0 &&
-            (rest == 0 || ((net->addr.ip[whole] ^ a->ip[whole]) >> (8 - rest)) == 0))
-            return true;
-    }
-    return false;
+    uint32_t whole = bits / 8, rest = bits % 8;
+
+    return a->family == family && memcmp(ip, a->ip, whole) == 0 && (rest == 0 || ((ip[whole] ^ a->ip[whole]) >> (8 - rest)) == 0);
 }
 
 /* The first len bytes of `in` are done with. */
@@ -341,7 +336,7 @@ http_ask(struct net *n, struct http_conn *c, const struct http_req *req)
         .ref = {.slot = c->slot, .gen = c->gen},
         .path = {.ptr = req->path.ptr, .len = path_len},
         .query = req->query,
-        .trusted = cfg->open || http_is_loopback(&c->peer) || http_is_allowed(cfg, &c->peer),
+        .peer = &c->peer,
     };
     cfg->ops->on_request(cfg->ops_arg, n, &a);
     http_in_drop(n, c, used);

@@ -61,7 +61,7 @@ struct http_ask {
     struct http_ref ref;
     struct nats_view path;  /* decoded; begins with '/' or is "*" */
     struct nats_view query; /* not decoded */
-    bool trusted;           /* the peer may see everything */
+    const struct addr *peer;
 };
 
 /* What it gets. */
@@ -84,19 +84,10 @@ struct http_ops {
     void (*on_stop)(void *arg);
 };
 
-/* A network of peers. */
-struct http_allow {
-    struct addr addr; /* port unused */
-    uint8_t bits;
-};
-
 /* What is configured. Immutable while the server runs. */
 struct http_cfg {
     const char *host;
     uint16_t port; /* 0: any */
-    bool open;     /* every peer is trusted: the address was written out */
-    const struct http_allow *allow; /* besides loopback */
-    uint32_t n_allow;
     uint32_t n_closed_max; /* closed connections that each shard remembers */
     const struct http_ops *ops;
     void *ops_arg;
@@ -123,6 +114,7 @@ void http_answer(struct net *n, struct http_ref ref, const struct http_page *p);
 
 /* Whether a peer belongs to this machine: 127.0.0.0/8, ::1. */
 bool http_is_loopback(const struct addr *a);
-bool http_is_allowed(const struct http_cfg *cfg, const struct addr *a);
+/* Whether it belongs to the network that begins with these bits of ip. */
+bool http_is_within(const struct addr *a, uint8_t family, const uint8_t ip[16], uint8_t bits);
 
 #endif

@@ -292,17 +292,30 @@ monitor_begin(struct monitor *m, struct net *n, const struct http_ask *a, const 
     monitor_start_more(m);
 }
 
+/* Whether this peer may see everything. monitor_allow may change while the server runs. */
+static bool
+monitor_trusts(const struct monitor *m, const struct net *n, const struct addr *peer)
+{
+    const struct options *o = &CONTAINER_OF(n->cfg, struct server_cfg, net)->opts;
+    bool trusts = m->open || http_is_loopback(peer);
+
+    for (uint32_t i = 0; !trusts && i < o->n_monitor_allow; i++)
+        trusts = http_is_within(peer, o->monitor_allow[i].family, o->monitor_allow[i].ip, o->monitor_allow[i].bits);
+    return trusts;
+}
+
 static void
 monitor_on_request(void *arg, struct net *n, const struct http_ask *a)
 {
     struct monitor *m = arg;
     size_t len;
 
-    if (monitor_redirect(n, a))
+    bool trusted = monitor_trusts(m, n, a->peer);
+    if (trusted && monitor_redirect(n, a))
         return;
     const char *path = monitor_below_base(m, a->path, &len);
     const struct monitor_route *route = path == NULL ? NULL : monitor_find(path, len);
-    if (!a->trusted && (route == NULL || !route->open)) {
+    if (!trusted && (route == NULL || !route->open)) {
         monitor_say(n, a->ref, 403, "Forbidden: write out an address (http: \"host:port\") or name networks (monitor_allow) to open monitoring.\n");
         return;
     }
@@ -354,15 +367,7 @@ monitor_copy(struct monitor *m, const struct server_cfg *c)
     m->http_host = strdup(o->http_host != NULL ? o->http_host : o->host);
     m->server_name = strdup(c->net.info.server_name);
     (void)strncpy(m->server_id, c->net.info.server_id, sizeof(m->server_id) - 1);
-    if (o->n_monitor_allow > 0)
-        m->allow = fault_calloc(o->n_monitor_allow, sizeof(*m->allow));
-    for (uint32_t i = 0; m->allow != NULL && i < o->n_monitor_allow; i++) {
-        m->allow[i].addr.family = o->monitor_allow[i].family;
-        memcpy(m->allow[i].addr.ip, o->monitor_allow[i].ip, sizeof(m->allow[i].addr.ip));
-        m->allow[i].bits = o->monitor_allow[i].bits;
-    }
-    m->http.n_allow = m->allow != NULL ? o->n_monitor_allow : 0;
-    return m->base != NULL && m->http_host != NULL && m->server_name != NULL && (o->n_monitor_allow == 0 || m->allow != NULL);
+    return m->base != NULL && m->http_host != NULL && m->server_name != NULL;
 }
 
 static bool
@@ -377,19 +382,13 @@ monitor_new(const struct server_cfg *c, struct net_set *set, struct monitor **re
     const struct options *o = &c->opts;
 
     *ret = NULL;
-    if (o->http_port == 0 && o->https_port == 0)
-        return OK;
-    if (o->http_port != 0 && o->https_port != 0) {
-        log_line(LOG_FTL, "Can't start monitoring: can't specify both HTTP (%lld) and HTTPs (%lld) ports", (long long)o->http_port,
-                 (long long)o->https_port);
-        atomic_store(&set->told, true);
-        return ERR_INVAL;
-    }
-    if (o->https_port != 0) {
+    if (o->https_port != 0 && !o->unsupported_warn) {
         log_line(LOG_FTL, "Can't start monitoring: TLS cert and key required for HTTPS"); /* there is no TLS yet */
         atomic_store(&set->told, true);
         return ERR_UNSUPPORTED;
     }
+    if (o->http_port == 0)
+        return OK;
     struct monitor *m = fault_calloc(1, sizeof(*m));
     if (m == NULL)
         return ERR_NOMEM;
@@ -403,12 +402,11 @@ monitor_new(const struct server_cfg *c, struct net_set *set, struct monitor **re
     m->http_port = o->http_port;
     m->http.host = m->http_host;
     m->http.port = (uint16_t)(o->http_port < 0 ? 0 : o->http_port);
-    m->http.open = o->http_explicit;
-    m->http.allow = m->allow;
+    m->open = o->http_explicit;
     m->http.n_closed_max = (uint32_t)o->max_closed_clients;
     m->http.ops = &monitor_ops;
     m->http.ops_arg = m;
-    if (m->http.open && !monitor_is_loopback_name(m->http_host))
+    if (m->open && !monitor_is_loopback_name(m->http_host))
         log_wrn("Monitoring on %s is open to everybody who reaches it, without encryption", m->http_host);
     set->http = &m->http;
     *ret = m;
@@ -446,7 +444,6 @@ monitor_free(struct monitor *m)
     offload_free(m->pool);
     monitor_free_all(&m->waiting);
     monitor_free_all(&m->running);
-    free(m->allow);
     free(m->base);
     free(m->http_host);
     free(m->server_name);

@@ -25,7 +25,7 @@ struct monitor;
 
 /* Prepare, and have set listen for it. *ret is NULL when these options want no monitoring.
  *   own   *ret, by monitor_free
- *   fail  ERR_NOMEM, ERR_UNSUPPORTED (HTTPS), ERR_INVAL (both); logged */
+ *   fail  ERR_NOMEM, ERR_UNSUPPORTED (HTTPS; logged) */
 enum err monitor_new(const struct server_cfg *c, struct net_set *set, struct monitor **ret);
 /* The shards that set belongs to, before they start. NULL: nothing. fail: ERR_NOMEM */
 enum err monitor_attach(struct monitor *m, struct shard_set *shards);

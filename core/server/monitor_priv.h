@@ -98,7 +98,7 @@ struct monitor_proc {
 
 struct monitor {
     struct http_cfg http;
-    struct http_allow *allow;
+    bool open; /* an address was written out: everybody may see everything */
     struct net_set *set;
     struct shard_set *shards;
     struct offload *pool; /* one thread */
