@@ -85,9 +85,9 @@ def test_no_secret_is_shown(monitored):
 
 def test_expvars_and_threads(monitored):
     """/debug/vars has argv and a memory object; /stacksz a line for each thread."""
-    srv = monitored("-n", "my name")
+    srv = monitored("-n", "myname")
     v = page(srv, "/debug/vars")
-    assert v["cmdline"][0].endswith("midge") and "my name" in v["cmdline"] and v["memstats"]["Sys"] > 0
+    assert v["cmdline"][0].endswith("midge") and "myname" in v["cmdline"] and v["memstats"]["Sys"] > 0
     assert re.search(rb"^thread \d+ \(\S+\) \[\w\]$", fetch(srv.http, "/stacksz").body, re.M)
 
 
@@ -142,6 +142,70 @@ def test_a_bare_port_shows_strangers_their_health_only(monitored):
             r = h.get(path)
             assert r.status == 403 and b"monitor_allow" in r.body and r.body.count(b"\n") == 1, path
     assert fetch(srv.http, "/varz").status == 200
+
+
+def conf(tmp_path, text):
+    path = os.path.join(tmp_path, "monitor.conf")
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def test_an_address_written_out_opens_it(start_server, tmp_path):
+    """S1: http: "host:port" is for everybody who reaches it, and a warning says so."""
+    ip = own_address()
+    if ip is None:
+        pytest.skip("this machine has no other address than loopback")
+    srv = start_server("-c", conf(tmp_path, 'http: "0.0.0.0:-1"'))
+    with Http(monitor_port(srv), host=ip) as h:
+        assert h.get("/varz").status == 200
+    srv.wait_log("Monitoring on 0.0.0.0 is open to everybody who reaches it, without encryption")
+
+
+def test_networks_that_are_allowed_see_it(start_server, tmp_path):
+    """monitor_allow: those, and no others."""
+    ip = own_address()
+    if ip is None:
+        pytest.skip("this machine has no other address than loopback")
+    for allow, status in ((f"{ip}/32", 200), ("203.0.113.7/32", 403)):
+        srv = start_server("-c", conf(tmp_path, f'http_port: -1, monitor_allow: ["{allow}"]'), host="0.0.0.0")
+        with Http(monitor_port(srv), host=ip) as h:
+            assert (h.get("/varz").status, h.get("/healthz").status) == (status, 200)
+
+
+def test_a_base_path_stands_before_every_page(start_server, tmp_path):
+    """http_base_path: pages are below it and nowhere else, as with nats-server."""
+    port = monitor_port(start_server("-c", conf(tmp_path, 'http: "127.0.0.1:-1", http_base_path: "a//b/"')))
+    for path, status in (("/a/b", 200), ("/a/b/varz", 200), ("/a/b/debug/vars", 200), ("/a/b/healthz", 200), ("/varz", 404), ("/a/b/", 404), ("/", 404),
+                         ("/a/bvarz", 404), ("/a", 404)):
+        assert fetch(port, path).status == status, path
+    assert fetch(port, "/a/b/varz").json()["http_base_path"] == "/a/b"
+    assert b'href="b/varz"' in fetch(port, "/a/b").body
+
+
+def test_closed_connections_are_remembered_as_configured(start_server, tmp_path):
+    """max_closed_clients: the last so many, of all shards together."""
+    srv = start_server("-c", conf(tmp_path, "http_port: -1, max_closed_clients: 3"))
+    port = monitor_port(srv)
+    for i in range(8):
+        with srv.raw() as c:
+            c.connect(name=f"c{i}")
+    p = until(port, "/connz?state=closed", lambda p: [c["name"] for c in p["connections"]] == ["c5", "c6", "c7"])
+    assert p["total"] == 3
+
+
+def test_varz_shows_what_is_configured(start_server, tmp_path):
+    """Limits, tags, metadata, who must sign in: as nats-server shows them."""
+    srv = start_server("-c", conf(tmp_path, """
+        http: "127.0.0.1:-1", server_name: me, max_connections: 77, max_payload: 4096, max_subscriptions: 9, ping_interval: "30s", write_deadline: "3s"
+        server_tags: [Fast, "az:1"], server_metadata: {b: "2", a: "1"}, feature_flags: {js_ack_fc_v2: true}, write_timeout: close
+        authorization { user: ann, password: secret, timeout: 1.5 }"""))
+    v = fetch(monitor_port(srv), "/varz").json()
+    want = {"server_name": "me", "max_connections": 77, "max_payload": 4096, "max_subscriptions": 9, "ping_interval": 30 * 10**9, "write_deadline": 3 * 10**9,
+            "tags": ["fast", "az:1"], "metadata": {"a": "1", "b": "2"}, "auth_required": True, "auth_timeout": 1.5, "write_timeout": "close"}
+    assert {k: v[k] for k in want} == want
+    assert v["metadata"].order == ["a", "b"] and v["feature_flags"]["js_ack_fc_v2"] is True
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", v["config_digest"])
 
 
 # ---- hostile peers ----
