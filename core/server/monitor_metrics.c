@@ -72,8 +72,8 @@ metrics_varz(struct monitor_req *r)
         {"routes", 0},
         {"remotes", 0},
         {"leafnodes", 0},
-        {"mem", (double)r->m->proc.mem},
-        {"cpu", r->m->proc.cpu},
+        {"mem", (double)r->proc.mem},
+        {"cpu", r->proc.cpu},
         {"cores", r->m->n_cores},
         {"gomaxprocs", r->m->n_shards},
         {"max_connections", (double)r->limits[MONITOR_MAX_CONNECTIONS]},
@@ -160,7 +160,7 @@ monitor_metrics(struct monitor_req *r)
 {
     char text[64];
 
-    monitor_sample(&r->m->proc);
+    monitor_sample(r->m, &r->proc);
     monitor_sum(r);
     metrics_varz(r);
     metrics_connz(r);
