@@ -213,6 +213,7 @@ net_on_start(struct shard *sh)
         .ops = &net_broker_ops,
         .ops_arg = n,
         .key = n->cfg->key,
+        .no_cache = n->cfg->no_sublist_cache,
         .seed = io_random(sh->io),
     };
     enum err e = broker_init(&n->broker, sh, &bc);

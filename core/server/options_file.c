@@ -72,6 +72,17 @@ options_file_has_account(const struct conf_value *top, const char *name)
 }
 
 void
+options_tree_read(struct option_reader *r, const struct conf_value *top, bool decided)
+{
+    options_file_decide(r, top, decided);
+    option_read_block(r, &options_top, top);
+    if (r->o->trace_verbose || r->o->trace_headers)
+        r->o->trace = true;
+    r->system_found = options_file_has_account(top, r->o->system_account);
+    r->closed |= options_file_guarded(top, r->o->system_account);
+}
+
+void
 options_file_read(struct option_reader *r, const char *path, bool decided)
 {
     struct options_file f = {.why = ""};
@@ -85,15 +96,10 @@ options_file_read(struct option_reader *r, const char *path, bool decided)
         options_fail(r->rep, "%s", why[0] != '\0' ? why : err_text(e));
         return;
     }
-    struct conf_value *top = conf_doc_top(doc);
+    const struct conf_value *top = conf_doc_top(doc);
     if (top->list.n == 0)
         options_warn(r->rep, "%s: config has no values or is empty", path);
-    options_file_decide(r, top, decided);
-    option_read_block(r, &options_top, top);
-    if (r->o->trace_verbose || r->o->trace_headers)
-        r->o->trace = true;
-    r->system_found = options_file_has_account(top, r->o->system_account);
-    r->closed |= options_file_guarded(top, r->o->system_account);
+    options_tree_read(r, top, decided);
     r->o->config_file = kept;
     _Static_assert((int)OPTIONS_DIGEST_LEN == (int)CONF_DIGEST_LEN, "a digest is a digest");
     e = conf_digest(doc, r->o->digest);

@@ -308,7 +308,7 @@ what_guards_the_door_is_not_ignored_open(void **state)
         {"accounts {SYS {users: [{user: a, pass: b}]}}, system_account: SYS, authorization {timeout: 1}", true},
         {"authorization {users: [{nkey: UC6NLCN7AS34YOJVCYD4PJ3QB7QGLYG5B5IMBT25VW5K4TNUJODM7BOX}]}", true},
         {"authorization {proxy_required: true, user: a, pass: b}", true},
-        {"trusted_keys: OA", true},
+        {"trusted_keys: OAAACAQDAQCQMBYIBEFAWDANBYHRAEISCMKBKFQXDAMRUGY4DUPB7JSU", true},
         {"operator: \"/x\"", true},
     };
     for (size_t i = 0; i < N_ELEMS(cases); i++) {

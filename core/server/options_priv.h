@@ -186,6 +186,8 @@ bool options_flags_has(const struct options_args *args, const char *name);
 /* ---- options_file.c */
 /* The file over r->o; what is wrong with it is reported. decided: the command line said what to do about what is not supported. */
 void options_file_read(struct option_reader *r, const char *path, bool decided);
+/* The same of a tree. */
+void options_tree_read(struct option_reader *r, const struct conf_value *top, bool decided);
 
 /* ---- options_check.c */
 /* What only all options together show. */

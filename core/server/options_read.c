@@ -519,12 +519,31 @@ option_key_hash(const struct conf_str *key)
     return h;
 }
 
+enum { MARK_SMALL = 12 }; /* keys that are compared each with each */
+
+static void
+option_mark_few(const struct conf_value *map)
+{
+    for (uint32_t i = 0; i < map->list.n; i++) {
+        struct conf_value *v = &map->list.items[i];
+        for (uint32_t k = i + 1; k < map->list.n; k++) {
+            const struct conf_str *later = &map->list.items[k].key;
+            if (later->len == v->key.len && memcmp(later->bytes, v->key.bytes, later->len) == 0)
+                v->flags |= OPTION_REPLACED;
+        }
+    }
+}
+
 /* Keys that are the same to the byte replace each other; those that differ in case do not, and are read in the order of the file. */
 void
 option_mark_replaced(struct option_reader *r, const struct conf_value *map)
 {
     uint32_t n = map->list.n, cap = 16;
 
+    if (n <= MARK_SMALL) {
+        option_mark_few(map);
+        return;
+    }
     while (cap < 2 * n)
         cap *= 2;
     uint32_t *slots = fault_calloc(cap, sizeof(*slots)); /* item + 1; 0: empty */
