@@ -166,7 +166,7 @@ PAGES = [
     "/connz?user=ann&auth=1", "/connz?user=%5BREDACTED%5D&auth=1", "/connz?user=nobody", "/connz?acc=$G&limit=1", "/connz?acc=nope",
     "/connz?mqtt_client=x", "/connz?cid=4711", "/connz?sort=", "/connz?limit=&offset=", "/connz?limit=1&limit=x", "/connz?callback=f",
     "/connz?limit=1&sort=subs", "/connz?limit=1&sort=msgs_to", "/connz?limit=1&sort=msgs_from", "/connz?limit=1&sort=bytes_to", "/connz?limit=1&sort=bytes_from", "/connz?sort=start",
-    "/connz?sort=reason&state=closed", "/connz?sort=cid&state=all&limit=4&offset=1",
+    "/connz?sort=reason&state=closed&limit=1&offset=2", "/connz?sort=cid&state=all&limit=4&offset=1",
     "/subsz", "/subsz?subs=1", "/subscriptionsz?subs=t", "/subsz?subs=1&test=foo.x", "/subsz?subs=1&test=nobody.here",
     "/subsz?test=foo", "/subsz?acc=$G", "/subsz?acc=nope&subs=1", "/subsz?subs=1&offset=99", "/subsz?limit=0&offset=-1",
     "/routez", "/routez?subs=1", "/routez?subs=detail", "/gatewayz", "/gatewayz?accs=1&subs=detail", "/gatewayz?gw_name=x", "/gatewayz?acc_name=$G",
