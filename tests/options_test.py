@@ -119,6 +119,20 @@ def test_plain_passwords_are_warned_of(start_server, conf, text, warned):
     assert ("Plaintext passwords detected, use nkeys or bcrypt" in start_server("-c", conf(text + "\n")).log()) is warned
 
 
+@pytest.mark.parametrize("mode, text, warned", [
+    (0o600, "authorization {token: t}", False),
+    (0o640, "authorization {token: t}", True),
+    (0o604, "authorization {users: [{user: a, password: b}]}", True),
+    (0o644, "authorization {user: a, password: b}", True),
+    (0o644, 'authorization {user: a, password: "$2a$11$DRh4C0KNbNnD8K/hb/buWe1zPxEHrLEiDmuq1Mi0rRJiH/W25Qidm"}', False),
+    (0o644, "port: -1", False),
+])
+def test_secrets_that_others_may_read_are_warned_of(start_server, conf, mode, text, warned):
+    path = conf(text + "\n")
+    path.chmod(mode)
+    assert ("others may read it" in start_server("-c", path).log()) is warned
+
+
 def test_fifty_thousand_users_are_read(start_server, conf):
     users = "\n".join(f'{{user: u{i}, password: p{i}, permissions: {{publish: ["a.{i}.>", "b.{i}"], subscribe: {{allow: "in.{i}.*", deny: "x.{i}"}}}}}}' for i in range(50000))
     s = start_server("-c", conf("authorization {users: [\n" + users + "\n]}\n"))

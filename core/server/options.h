@@ -118,6 +118,7 @@ struct options {
     /* who may do what */
     struct auth_conf auth;
     bool auth_plain;                         /* some password is not hashed: worth a warning */
+    bool secrets_open;                       /* the file holds one in plain text, and others may read it: worth another */
     const struct mapping_conf *mappings;     /* of $G */
     uint32_t n_mappings;
 

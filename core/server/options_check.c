@@ -117,6 +117,8 @@ options_log(const struct options *o)
 {
     if (o->auth_plain)
         log_wrn("Plaintext passwords detected, use nkeys or bcrypt");
+    if (o->secrets_open)
+        log_wrn("Configuration file %s holds a plaintext password or token, and others may read it; give it mode 0600", o->config_file);
     if (o->max_payload > PAYLOAD_LARGE)
         log_wrn("Maximum payloads over %.2f MB are generally discouraged and could lead to poor performance", PAYLOAD_LARGE / 1048576.0);
 }

@@ -4,9 +4,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "auth/password.h"
 #include "core/rt/assert.h"
 #include "core/rt/file.h"
 #include "core/server/options_priv.h"
+
+enum { OTHERS_READ = 0044 }; /* group, everybody */
 
 struct options_file {
     char why[128]; /* what the system said about the last file that could not be read */
@@ -101,6 +104,8 @@ options_file_read(struct option_reader *r, const char *path, bool decided)
         options_warn(r->rep, "%s: config has no values or is empty", path);
     options_tree_read(r, top, decided);
     r->o->config_file = kept;
+    bool secret = r->o->auth.token != NULL || r->o->auth_plain || (r->o->auth.user != NULL && !password_is_bcrypt(r->o->auth.pass != NULL ? r->o->auth.pass : ""));
+    r->o->secrets_open = secret && (file_mode(path) & OTHERS_READ) != 0;
     _Static_assert((int)OPTIONS_DIGEST_LEN == (int)CONF_DIGEST_LEN, "a digest is a digest");
     e = conf_digest(doc, r->o->digest);
     r->no_memory |= e != OK;
