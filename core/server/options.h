@@ -110,7 +110,7 @@ struct options {
 
     /* how it works */
     bool disable_sublist_cache, no_header_support;
-    const char *system_account;              /* NULL: "$SYS" */
+    const char *system_account;              /* as named; NULL: not. There is none yet */
     bool no_system_account;
     struct options_pairs feature_flags;      /* values "true" and "false" */
     const char *cluster_name;                /* of a cluster block, for mappings that name a cluster; NULL: none */

@@ -108,8 +108,6 @@ options_check(struct option_reader *r)
     options_check_advertise(r);
     options_check_lame_duck(r);
     options_check_auth(r);
-    if (o->system_account != NULL && strcmp(o->system_account, "$SYS") != 0 && !r->system_found)
-        options_fail(r->rep, "error resolving system account: account missing");
 }
 
 void

@@ -57,23 +57,6 @@ options_file_guarded(const struct conf_value *top, const char *system)
     return n_users > 0 && (n_others > 0 || conf_get(top, "authorization") != NULL);
 }
 
-/* Whether the file names such an account. */
-static bool
-options_file_has_account(const struct conf_value *top, const char *name)
-{
-    const struct conf_value *accounts = conf_get(top, "accounts");
-
-    if (accounts == NULL || name == NULL || (accounts->type != CONF_MAP && accounts->type != CONF_ARRAY))
-        return false;
-    for (uint32_t i = 0; i < accounts->list.n; i++) {
-        const struct conf_value *a = &accounts->list.items[i];
-        const struct conf_str *key = accounts->type == CONF_MAP ? &a->key : &a->str;
-        if ((accounts->type == CONF_MAP || a->type == CONF_STR) && key->len == strlen(name) && memcmp(key->bytes, name, key->len) == 0)
-            return true;
-    }
-    return false;
-}
-
 void
 options_tree_read(struct option_reader *r, const struct conf_value *top, bool decided)
 {
@@ -81,7 +64,6 @@ options_tree_read(struct option_reader *r, const struct conf_value *top, bool de
     option_read_block(r, &options_top, top);
     if (r->o->trace_verbose || r->o->trace_headers)
         r->o->trace = true;
-    r->system_found = options_file_has_account(top, r->o->system_account);
     r->closed |= options_file_guarded(top, r->o->system_account);
 }
 

@@ -330,7 +330,7 @@ options_are_checked_together(void **state)
         {"server_name: \"a b\"", "F:1:0: server name cannot contain spaces\n"},
         {"no_auth_user: a", "no_auth_user: \"a\" present, but users/nkeys are not defined\n"},
         {"no_auth_user: a, authorization {users: [{user: b}]}", "no_auth_user: \"a\" not present as user or nkey in authorization block or account configuration\n"},
-        {"system_account: X", "error resolving system account: account missing\n"},
+        {"system_account: X", "F:1:0: system_account is not supported: midge does not have accounts yet\n"},
         {"client_advertise: \":1\"", "Error setting server INFO with ClientAdvertise value of :1, err=it is not host, host:port or [v6]:port\n"},
         {"client_advertise: \"a:x\"", "Error setting server INFO with ClientAdvertise value of a:x, err=it is not host, host:port or [v6]:port\n"},
         {"client_advertise: \"[::1]:5\"", ""},
