@@ -39,7 +39,7 @@ static void
 account_read_response(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     (void)row;
-    char low[32], shown[128];
+    char low[32], shown[OPTION_SHOWN_LEN];
     uint32_t n = 0;
 
     if (!option_is(r, v, CONF_STR))
@@ -47,20 +47,20 @@ account_read_response(struct option_reader *r, const struct option_row *row, con
     for (; n < v->str.len && n + 1 < sizeof(low); n++)
         low[n] = (char)(v->str.bytes[n] >= 'A' && v->str.bytes[n] <= 'Z' ? v->str.bytes[n] + 32 : v->str.bytes[n]);
     if (n < v->str.len || n == 0 || !option_is_in("single singleton stream chunk chunked", low, n))
-        option_fail_at(r, v, "Unknown response type: %s", go_quote(v->str.bytes, v->str.len, shown, sizeof(shown)));
+        option_fail_at(r, v, "Unknown response type: %s", option_quote(&v->str, shown));
 }
 
 static void
 account_read_threshold(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     (void)row;
-    char shown[128];
+    char shown[OPTION_SHOWN_LEN];
     int64_t ns;
 
     if (v->type != CONF_STR)
         option_fail_at(r, v, "Expected response threshold to be a parseable time duration, got %s", conf_type_name(v->type));
     else if (!go_duration_parse(v->str.bytes, &ns, NULL))
-        option_fail_at(r, v, "Expected response threshold to be a parseable time duration, got %s", go_quote(v->str.bytes, v->str.len, shown, sizeof(shown)));
+        option_fail_at(r, v, "Expected response threshold to be a parseable time duration, got %s", option_quote(&v->str, shown));
 }
 
 static void
@@ -76,11 +76,11 @@ account_read_latency(struct option_reader *r, const struct option_row *row, cons
 static void
 account_check_export(struct option_reader *r, const struct conf_value *map)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
     const struct conf_value *stream = conf_get(map, "stream"), *service = conf_get(map, "service"), *trace = conf_get(map, "allow_trace");
 
     if (stream != NULL && service != NULL && service->type == CONF_STR)
-        option_fail_at(r, service, "Detected service %s but already saw a stream", go_quote(service->str.bytes, service->str.len, shown, sizeof(shown)));
+        option_fail_at(r, service, "Detected service %s but already saw a stream", option_quote(&service->str, shown));
     else if (trace != NULL && stream != NULL)
         option_fail_at(r, trace, "Detected allow_trace directive on non-service");
 }
@@ -129,7 +129,7 @@ account_read_nkey(struct option_reader *r, const struct option_row *row, const s
 {
     (void)row;
     const char *text = NULL;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (option_read_text(r, v, &text) && !option_nkey_is(text, "A"))
         option_fail_at(r, v, "Not a valid public nkey for an account: %s", go_quote(text, strlen(text), shown, sizeof(shown)));
@@ -171,7 +171,7 @@ account_read_trace_dest(struct option_reader *r, const struct option_row *row, c
 {
     (void)row;
     const char *text = NULL;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (option_read_text(r, v, &text) && !subject_valid_publish((const uint8_t *)text, strlen(text)))
         option_fail_at(r, v, "Trace destination %s is not valid", go_quote(text, strlen(text), shown, sizeof(shown)));
@@ -202,7 +202,7 @@ account_read_limits(struct option_reader *r, const struct option_row *row, const
 {
     static const char names[] = "max_connections max_conn max_subscriptions max_subs max_payload max_pay max_leafnodes max_leafs";
     (void)row;
-    char shown[256], low[64];
+    char shown[OPTION_SHOWN_LEN], low[64];
 
     if (v->type != CONF_MAP) {
         option_fail_at(r, v, "Expected account limits to be a map/struct, got %s", conf_type_name(v->type));
@@ -216,7 +216,7 @@ account_read_limits(struct option_reader *r, const struct option_row *row, const
         if (low[0] != '\0' && option_is_in(names, low, strlen(low)))
             (void)option_is(r, item, CONF_INT);
         else if (!(item->flags & CONF_USED_AS_VARIABLE))
-            option_fail_at(r, item, "Unknown field %s parsing account limits", go_quote(item->key.bytes, item->key.len, shown, sizeof(shown)));
+            option_fail_at(r, item, "Unknown field %s parsing account limits", option_quote(&item->key, shown));
     }
 }
 
@@ -288,7 +288,7 @@ static void
 callout_read_keys(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     const char *text = NULL;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (option_read_text(r, v, &text) && !option_nkey_is(text, row->words))
         option_fail_at(r, v, "Expected callout %s, got %s",
@@ -333,7 +333,7 @@ proxies_read_key(struct option_reader *r, const struct option_row *row, const st
 {
     (void)row;
     const char *text = NULL;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (option_read_text(r, v, &text) && !option_nkey_is(text, "ACNOPUX"))
         option_fail_at(r, v, "invalid proxy key %s", go_quote(text, strlen(text), shown, sizeof(shown)));
@@ -352,7 +352,7 @@ void
 option_read_trusted_keys(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     (void)row;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (v->type != CONF_STR && v->type != CONF_ARRAY) {
         option_fail_at(r, v, "error parsing trusted: unsupported type %s", conf_type_name(v->type));
@@ -363,11 +363,12 @@ option_read_trusted_keys(struct option_reader *r, const struct option_row *row, 
         if (item->type != CONF_STR)
             option_fail_at(r, item, "error parsing trusted: unsupported type in array %s", conf_type_name(item->type));
         else if (!option_nkey_is(item->str.bytes, "O"))
-            option_fail_at(r, item, "trust key %s required to be a valid public operator nkey", go_quote(item->str.bytes, item->str.len, shown, sizeof(shown)));
+            option_fail_at(r, item, "trust key %s required to be a valid public operator nkey", option_quote(&item->str, shown));
     }
 }
 
-static const char resolver_wrong[] = "error parsing account resolver, should be MEM or  URL(\"url\") or a map containing dir and type state=[FULL|CACHE])";
+static const char resolver_wrong[] = "error parsing account resolver, should be MEM or  URL(\"url\") "
+                                     "or a map containing dir and type state=[FULL|CACHE])";
 
 static bool
 resolver_word(const struct conf_value *v, const char *words)
@@ -385,7 +386,8 @@ resolver_word(const struct conf_value *v, const char *words)
 static void
 resolver_read_map(struct option_reader *r, const struct conf_value *v)
 {
-    const struct conf_value *type = conf_get(v, "type"), *dir = conf_get(v, "dir"), *del = conf_get(v, "allow_delete"), *hard = conf_get(v, "hard_delete");
+    const struct conf_value *type = conf_get(v, "type"), *dir = conf_get(v, "dir"), *del = conf_get(v, "allow_delete"),
+                            *hard = conf_get(v, "hard_delete");
     bool deletes = del != NULL && option_asks(del), hard_deletes = hard != NULL && option_asks(hard);
 
     if (resolver_word(type, "MEM MEMORY"))
