@@ -21,6 +21,14 @@ option_nkey_is(const char *text, const char *kinds)
     return text[0] != '\0' && strchr(kinds, text[0]) != NULL && nkey_check(text, strlen(text));
 }
 
+/* A key in quotes, for a message; but who took the wrong one of a pair has put a seed there, which is not shown. */
+static const char *
+option_quote_key(const char *text, size_t len, char shown[OPTION_SHOWN_LEN])
+{
+    bool seed = len >= NKEY_TEXT_LEN && text[0] == 'S';
+    return seed ? "\"[REDACTED]\"" : go_quote(text, len, shown, OPTION_SHOWN_LEN);
+}
+
 /* ---- an account */
 
 static const struct option_row rows_source[] = {{.keys = "account", .type = OPT_STR}, {.keys = "subject", .type = OPT_STR}};
@@ -132,7 +140,7 @@ account_read_nkey(struct option_reader *r, const struct option_row *row, const s
     char shown[OPTION_SHOWN_LEN];
 
     if (option_read_text(r, v, &text) && !option_nkey_is(text, "A"))
-        option_fail_at(r, v, "Not a valid public nkey for an account: %s", go_quote(text, strlen(text), shown, sizeof(shown)));
+        option_fail_at(r, v, "Not a valid public nkey for an account: %s", option_quote_key(text, strlen(text), shown));
 }
 
 static void
@@ -293,7 +301,7 @@ callout_read_keys(struct option_reader *r, const struct option_row *row, const s
     if (option_read_text(r, v, &text) && !option_nkey_is(text, row->words))
         option_fail_at(r, v, "Expected callout %s, got %s",
                        row->words[0] == 'A' ? "user to be a valid public account nkey" : "xkey to be a valid public xkey",
-                       go_quote(text, strlen(text), shown, sizeof(shown)));
+                       option_quote_key(text, strlen(text), shown));
 }
 
 static void
@@ -336,7 +344,7 @@ proxies_read_key(struct option_reader *r, const struct option_row *row, const st
     char shown[OPTION_SHOWN_LEN];
 
     if (option_read_text(r, v, &text) && !option_nkey_is(text, "ACNOPUX"))
-        option_fail_at(r, v, "invalid proxy key %s", go_quote(text, strlen(text), shown, sizeof(shown)));
+        option_fail_at(r, v, "invalid proxy key %s", option_quote_key(text, strlen(text), shown));
 }
 
 static const struct option_row rows_trusted[] = {{.keys = "key public_key", .type = OPT_OWN, .read = proxies_read_key}};
@@ -363,7 +371,7 @@ option_read_trusted_keys(struct option_reader *r, const struct option_row *row, 
         if (item->type != CONF_STR)
             option_fail_at(r, item, "error parsing trusted: unsupported type in array %s", conf_type_name(item->type));
         else if (!option_nkey_is(item->str.bytes, "O"))
-            option_fail_at(r, item, "trust key %s required to be a valid public operator nkey", option_quote(&item->str, shown));
+            option_fail_at(r, item, "trust key %s required to be a valid public operator nkey", option_quote_key(item->str.bytes, item->str.len, shown));
     }
 }
 
