@@ -25,5 +25,6 @@ bool file_write(const char *path, unsigned mode, const void *bytes, size_t len, 
 enum err file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_len, char ret_why[128]);
 /* Give a file another name, in place of whatever has it. */
 bool file_rename(const char *from, const char *to, char ret_why[FILE_WHY_MAX]);
+bool file_remove(const char *path, char ret_why[FILE_WHY_MAX]);
 
 #endif
