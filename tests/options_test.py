@@ -1,5 +1,6 @@
 """Options as an operator gives them: the file, flags over it, what is refused, what is told, what they do to a running server."""
 
+import signal
 import subprocess
 
 import pytest
@@ -119,9 +120,64 @@ def test_plain_passwords_are_warned_of(start_server, conf, text, warned):
     assert ("Plaintext passwords detected, use nkeys or bcrypt" in start_server("-c", conf(text + "\n")).log()) is warned
 
 
+@pytest.mark.parametrize("mode, text, warned", [
+    (0o600, "authorization {token: t}", False),
+    (0o640, "authorization {token: t}", True),
+    (0o604, "authorization {users: [{user: a, password: b}]}", True),
+    (0o644, "authorization {user: a, password: b}", True),
+    (0o644, 'authorization {user: a, password: "$2a$11$DRh4C0KNbNnD8K/hb/buWe1zPxEHrLEiDmuq1Mi0rRJiH/W25Qidm"}', False),
+    (0o644, "port: -1", False),
+])
+def test_secrets_that_others_may_read_are_warned_of(start_server, conf, mode, text, warned):
+    path = conf(text + "\n")
+    path.chmod(mode)
+    assert ("others may read it" in start_server("-c", path).log()) is warned
+
+
 def test_fifty_thousand_users_are_read(start_server, conf):
     users = "\n".join(f'{{user: u{i}, password: p{i}, permissions: {{publish: ["a.{i}.>", "b.{i}"], subscribe: {{allow: "in.{i}.*", deny: "x.{i}"}}}}}}' for i in range(50000))
     s = start_server("-c", conf("authorization {users: [\n" + users + "\n]}\n"))
     with s.raw() as c:
         c.send(b'CONNECT {"verbose":false,"user":"u49999","pass":"p49999"}\r\nPING\r\n')
+        assert c.read_op().verb == "PONG"
+
+
+def reload(s):
+    """Send SIGHUP; the lines of the log up to its outcome."""
+    mark = s.mark()
+    s.proc.send_signal(signal.SIGHUP)
+    s.wait_log(r"Reloaded server configuration|Failed to reload", since=mark)
+    return s.log(since=mark)
+
+
+def test_flags_count_more_at_a_reload_too(start_server, conf, tmp_path):
+    """nats-server loses some of them (sheet 02, section 5.1)."""
+    path = conf("max_payload: 2000\n")
+    s = start_server("-c", path, "-n", "by_flag", "--max_traced_msg_len", "77", "--log_size_limit", "1000000", "--logtime_utc", "--max_payload", "3000", "--pass", "x",
+                     "--user", "u", "--ports_file_dir", tmp_path)
+    path.write_text("max_payload: 4000\nserver_name: by_file\nmax_traced_msg_len: 5\nlog_size_limit: 7\nping_max: 5\nauthorization {user: v, pass: y}\n")
+    said = reload(s)
+    assert "Reloaded: ping_max = 5" in said and "Reloaded server configuration" in said
+    assert "max_payload" not in said and "max_traced" not in said
+    with s.raw() as c:
+        assert (c.info["max_payload"], c.info["server_name"]) == (3000, "by_flag")
+        c.send(b'CONNECT {"verbose":false,"user":"u","pass":"x"}\r\nPING\r\n')
+        assert c.read_op().verb == "PONG"
+
+
+@pytest.mark.parametrize("text, said", [
+    ("max_payload: x\n", "interface conversion: interface {} is string, not int64"),
+    ("jetstream: true\n", "jetstream is not supported: midge does not have JetStream yet"),
+    ("max_pending: 1000000\n", "max_payload (1048576) cannot be higher than max_pending (1000000)"),
+    ("max_subscriptions: 5\n", "config reload not supported for MaxSubs: old=0, new=5"),
+    ("authorization {token: \"s3cret\"}\nserver_name: \"a b\"\n", "server name cannot contain spaces"),
+])
+def test_a_reload_that_fails_changes_nothing(start_server, conf, text, said):
+    path = conf("ping_max: 3\n")
+    s = start_server("-c", path)
+    path.write_text("max_connections: 1\n" + text)
+    lines = reload(s)
+    assert "Failed to reload server configuration: " in lines and said in lines and "s3cret" not in lines
+    with s.raw(), s.raw() as c:
+        c.send(b'CONNECT {"verbose":false}\r\nPING\r\n')
         assert c.read_op().verb == "PONG"

@@ -124,6 +124,13 @@ file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_len, char 
     return e;
 }
 
+unsigned
+file_mode(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (unsigned)st.st_mode & 07777 : 0;
+}
+
 bool
 file_rename(const char *from, const char *to, char ret_why[FILE_WHY_MAX])
 {

@@ -112,6 +112,7 @@ whole_files_are_read(void **state)
         assert_true(file_write(path, 0600, big, n, why));
         assert_int_equal(file_read(path, MAX, &bytes, &len, why), OK);
         assert_int_equal(len, n);
+        assert_int_equal(file_mode(path), 0600);
         assert_memory_equal(bytes, big, n);
         free(bytes);
     }
@@ -120,6 +121,7 @@ whole_files_are_read(void **state)
     assert_int_equal(unlink(path), 0);
     assert_int_equal(file_read(path, MAX, &bytes, &len, why), ERR_NOENT);
     assert_string_equal(why, "no such file or directory");
+    assert_int_equal(file_mode(path), 0);
     (void)file_read(dir, MAX, &bytes, &len, why);
     assert_string_equal(why, "is a directory");
 }

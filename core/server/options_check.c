@@ -108,8 +108,6 @@ options_check(struct option_reader *r)
     options_check_advertise(r);
     options_check_lame_duck(r);
     options_check_auth(r);
-    if (o->system_account != NULL && strcmp(o->system_account, "$SYS") != 0 && !r->system_found)
-        options_fail(r->rep, "error resolving system account: account missing");
 }
 
 void
@@ -117,6 +115,8 @@ options_log(const struct options *o)
 {
     if (o->auth_plain)
         log_wrn("Plaintext passwords detected, use nkeys or bcrypt");
+    if (o->secrets_open)
+        log_wrn("Configuration file %s holds a plaintext password or token, and others may read it; give it mode 0600", o->config_file);
     if (o->max_payload > PAYLOAD_LARGE)
         log_wrn("Maximum payloads over %.2f MB are generally discouraged and could lead to poor performance", PAYLOAD_LARGE / 1048576.0);
 }

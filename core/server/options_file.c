@@ -4,9 +4,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "auth/password.h"
 #include "core/rt/assert.h"
 #include "core/rt/file.h"
 #include "core/server/options_priv.h"
+
+enum { OTHERS_READ = 0044 }; /* group, everybody */
 
 struct options_file {
     char why[128]; /* what the system said about the last file that could not be read */
@@ -54,23 +57,6 @@ options_file_guarded(const struct conf_value *top, const char *system)
     return n_users > 0 && (n_others > 0 || conf_get(top, "authorization") != NULL);
 }
 
-/* Whether the file names such an account. */
-static bool
-options_file_has_account(const struct conf_value *top, const char *name)
-{
-    const struct conf_value *accounts = conf_get(top, "accounts");
-
-    if (accounts == NULL || name == NULL || (accounts->type != CONF_MAP && accounts->type != CONF_ARRAY))
-        return false;
-    for (uint32_t i = 0; i < accounts->list.n; i++) {
-        const struct conf_value *a = &accounts->list.items[i];
-        const struct conf_str *key = accounts->type == CONF_MAP ? &a->key : &a->str;
-        if ((accounts->type == CONF_MAP || a->type == CONF_STR) && key->len == strlen(name) && memcmp(key->bytes, name, key->len) == 0)
-            return true;
-    }
-    return false;
-}
-
 void
 options_tree_read(struct option_reader *r, const struct conf_value *top, bool decided)
 {
@@ -78,7 +64,6 @@ options_tree_read(struct option_reader *r, const struct conf_value *top, bool de
     option_read_block(r, &options_top, top);
     if (r->o->trace_verbose || r->o->trace_headers)
         r->o->trace = true;
-    r->system_found = options_file_has_account(top, r->o->system_account);
     r->closed |= options_file_guarded(top, r->o->system_account);
 }
 
@@ -101,6 +86,8 @@ options_file_read(struct option_reader *r, const char *path, bool decided)
         options_warn(r->rep, "%s: config has no values or is empty", path);
     options_tree_read(r, top, decided);
     r->o->config_file = kept;
+    bool secret = r->o->auth.token != NULL || r->o->auth_plain || (r->o->auth.user != NULL && !password_is_bcrypt(r->o->auth.pass != NULL ? r->o->auth.pass : ""));
+    r->o->secrets_open = secret && (file_mode(path) & OTHERS_READ) != 0;
     _Static_assert((int)OPTIONS_DIGEST_LEN == (int)CONF_DIGEST_LEN, "a digest is a digest");
     e = conf_digest(doc, r->o->digest);
     r->no_memory |= e != OK;

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/rt/fault.h"
 #include "core/rt/rng.h"
 #include "core/rt/util.h"
 #include "core/server/options_world.h"
@@ -329,7 +330,7 @@ options_are_checked_together(void **state)
         {"server_name: \"a b\"", "F:1:0: server name cannot contain spaces\n"},
         {"no_auth_user: a", "no_auth_user: \"a\" present, but users/nkeys are not defined\n"},
         {"no_auth_user: a, authorization {users: [{user: b}]}", "no_auth_user: \"a\" not present as user or nkey in authorization block or account configuration\n"},
-        {"system_account: X", "error resolving system account: account missing\n"},
+        {"system_account: X", "F:1:0: system_account is not supported: midge does not have accounts yet\n"},
         {"client_advertise: \":1\"", "Error setting server INFO with ClientAdvertise value of :1, err=it is not host, host:port or [v6]:port\n"},
         {"client_advertise: \"a:x\"", "Error setting server INFO with ClientAdvertise value of a:x, err=it is not host, host:port or [v6]:port\n"},
         {"client_advertise: \"[::1]:5\"", ""},
@@ -351,6 +352,43 @@ options_are_checked_together(void **state)
     assert_int_equal(o->client_advertise_port, 5);
 }
 
+/* Each allocation fails in turn: it is told, nothing is half taken over. */
+static void
+no_memory_is_told(void **state)
+{
+    (void)state;
+    if (!fault_armed_builds)
+        skip();
+    char text[8192];
+    size_t n = 0;
+    for (uint32_t i = 0; i < N_ELEMS(all_lines); i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\n", all_lines[i]);
+    for (uint32_t i = 0; i < 100; i++) /* so many that they are found by hash */
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "v%u: %u, port: $v%u\n", i, i + 1, i);
+    assert_true(n < sizeof(text));
+    LOAD(text);
+    assert_int_equal(world.v, OPTIONS_RUN);
+    options_free(&world.o);
+    int64_t at = 0;
+    for (;; at++) {
+        struct options_report *rep = options_report_new();
+        assert_non_null(rep);
+        fault_arm(at);
+        enum options_verdict v = options_load(world.args, &world.o, rep);
+        bool hit = fault_disarm();
+        if (!hit)
+            assert_int_equal(v, OPTIONS_RUN);
+        else
+            assert_int_equal(v, OPTIONS_BAD);
+        assert_int_equal(options_report_n_errors(rep) > 0, hit);
+        options_report_free(rep);
+        options_free(&world.o);
+        if (!hit)
+            break;
+    }
+    assert_true(at > 10);
+}
+
 static int
 close_worlds(void **state)
 {
@@ -370,6 +408,7 @@ main(void)
         cmocka_unit_test(unsupported_options_are_refused_by_name),
         cmocka_unit_test(what_guards_the_door_is_not_ignored_open),
         cmocka_unit_test(options_are_checked_together),
+        cmocka_unit_test(no_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, close_worlds);
 }

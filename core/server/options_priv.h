@@ -81,7 +81,6 @@ struct option_reader {
     bool unsupported_quiet;  /* ... is not even that, for now */
     bool known_urls_allowed; /* in a tls block of servers */
     uint32_t n_unsupported;  /* warnings about it, so far */
-    bool system_found;       /* the accounts block has what system_account names */
     bool closed;             /* who may come in is decided by something that does not exist yet: nobody is let in by it */
     uint32_t in_unsupported; /* inside a block whose feature does not exist: that is said once, for the whole */
     const char *flag, *flag_text; /* on the command line: the flag being read and its value; NULL: in a file */
