@@ -75,7 +75,10 @@ healthz_fail(struct monitor_req *r, uint16_t status, const char *type, const cha
     r->status = status;
     char quoted[256];
     size_t len = nats_quote((const uint8_t *)error, strlen(error), quoted, sizeof(quoted));
-    log_wrn("Healthcheck failed: %.*s", (int)len, quoted);
+    if (r->args.details)
+        log_wrn("Healthcheck failed: 1 errors"); /* as nats-server says it; it could be more */
+    else
+        log_wrn("Healthcheck failed: %.*s", (int)len, quoted);
     page_open(p, NULL, '{');
     page_str(p, "status", "error");
     if (r->args.details) {
