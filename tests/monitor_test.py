@@ -208,6 +208,24 @@ def test_varz_shows_what_is_configured(start_server, tmp_path):
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", v["config_digest"])
 
 
+def test_a_reload_is_seen(start_server, tmp_path):
+    """Another configuration: /varz shows it, with its digest and when it was read, and monitor_allow counts anew."""
+    path = conf(tmp_path, "http_port: -1, max_payload: 5000")
+    srv = start_server("-c", path, host="0.0.0.0")
+    port = monitor_port(srv)
+    before = fetch(port, "/varz").json()
+    ip = own_address()
+    if ip is not None:
+        assert Http(port, host=ip).get("/varz").status == 403
+    conf(tmp_path, f'http_port: -1, max_payload: 6000, server_tags: [new], monitor_allow: ["{ip or "10.0.0.1"}"]')
+    os.kill(srv.pid, signal.SIGHUP)
+    after = until(port, "/varz", lambda v: v["max_payload"] == 6000)
+    assert after["tags"] == ["new"] and after["config_digest"] != before["config_digest"]
+    assert before["config_load_time"] < after["config_load_time"] and before["start"] == after["start"]
+    if ip is not None:
+        assert Http(port, host=ip).get("/varz").status == 200
+
+
 # ---- hostile peers ----
 
 def test_half_requests_and_silence_lock_nobody_out(monitored):

@@ -286,6 +286,12 @@ http_answer(struct net *n, struct http_ref ref, const struct http_page *p)
 /* ---- requests ---- */
 
 bool
+http_may_log(struct net *n)
+{
+    return net_may_log(n, NET_QUIET_HTTP);
+}
+
+bool
 http_is_loopback(const struct addr *a)
 {
     static const uint8_t six[16] = {[15] = 1};

@@ -112,6 +112,9 @@ void http_on_flush(struct net *n);
  *   take  p->body */
 void http_answer(struct net *n, struct http_ref ref, const struct http_page *p);
 
+/* Whether a page may log one more line about a failed check: so many a second, the others are counted. */
+bool http_may_log(struct net *n);
+
 /* Whether a peer belongs to this machine: 127.0.0.0/8, ::1. */
 bool http_is_loopback(const struct addr *a);
 /* Whether it belongs to the network that begins with these bits of ip. */

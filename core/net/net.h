@@ -169,7 +169,7 @@ struct net_texts {
 };
 
 /* What peers do wrong is logged NET_QUIET_MAX times a second for each kind; the rest is counted, and the count logged. */
-enum net_quiet_kind { NET_QUIET_PROTOCOL, NET_QUIET_AUTH, NET_QUIET_PERMS, NET_QUIET_SLOW, NET_QUIET_N };
+enum net_quiet_kind { NET_QUIET_PROTOCOL, NET_QUIET_AUTH, NET_QUIET_PERMS, NET_QUIET_SLOW, NET_QUIET_HTTP, NET_QUIET_N };
 struct net_quiet {
     uint32_t n, n_more; /* logged, and not logged, since the timer was armed */
 };

@@ -136,3 +136,9 @@ file_rename(const char *from, const char *to, char ret_why[FILE_WHY_MAX])
 {
     return rename(from, to) == 0 || file_refused("rename", to, ret_why);
 }
+
+bool
+file_remove(const char *path, char ret_why[FILE_WHY_MAX])
+{
+    return unlink(path) == 0 || file_refused("remove", path, ret_why);
+}

@@ -27,5 +27,6 @@ enum err file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_l
 unsigned file_mode(const char *path);
 /* Give a file another name, in place of whatever has it. */
 bool file_rename(const char *from, const char *to, char ret_why[FILE_WHY_MAX]);
+bool file_remove(const char *path, char ret_why[FILE_WHY_MAX]);
 
 #endif

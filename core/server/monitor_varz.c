@@ -123,7 +123,7 @@ varz_config_tail(struct monitor_req *r, const struct server_cfg *c)
     page_init(p, r->page.indent);
     p->depth = 1;
     p->some[1] = true;
-    page_time(p, "config_load_time", r->m->start_ns);
+    page_time(p, "config_load_time", c->loaded_ns);
     page_str(p, "config_digest", o->digest);
     if (o->server_tags.n > 0)
         page_open(p, "tags", '[');
