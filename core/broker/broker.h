@@ -149,6 +149,18 @@ enum err broker_remove_sub(struct broker *b, struct endpoint *ep, uint32_t sub);
  *   fail  ERR_AGAIN */
 enum err broker_publish(struct broker *b, struct pub_msg *m);
 
+/* Count m as received from its publisher: broker_publish does it; for a message that is refused. */
+static inline void
+broker_count_in(struct broker *b, const struct pub_msg *m)
+{
+    uint32_t payload_len = m->tail_len - 2 - m->payload_off;
+
+    m->from->in_msgs++;
+    m->from->in_bytes += payload_len;
+    COUNT(&b->sh->counters, in_msgs, 1);
+    COUNT(&b->sh->counters, in_bytes, payload_len);
+}
+
 /* Queue bytes for ep (a PONG, an -ERR): marks it dirty. False: no memory; ep is EP_DEAD and on_no_memory was told. */
 bool broker_write(struct broker *b, struct endpoint *ep, const void *bytes, uint32_t len);
 

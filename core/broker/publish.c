@@ -348,11 +348,7 @@ broker_publish(struct broker *b, struct pub_msg *m)
             return e;
         taken = mt->shards != 0;
     }
-    uint32_t payload_len = m->tail_len - 2 - m->payload_off;
-    ep->in_msgs++;
-    ep->in_bytes += payload_len;
-    COUNT(&b->sh->counters, in_msgs, 1);
-    COUNT(&b->sh->counters, in_bytes, payload_len);
+    broker_count_in(b, m);
     b->sh->work_left--;
     if (mt->n_lists > 0)
         taken |= broker_deliver_lists(b, mt, m) > 0;

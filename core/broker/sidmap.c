@@ -162,6 +162,25 @@ sidmap_any(const struct sidmap *m, uint32_t *cursor)
     return m->cap == SIDMAP_MANY ? tagtab_any(m->u.many, cursor, &tag) : sidmap_items(m)[m->n - 1];
 }
 
+uint32_t
+sidmap_next(const struct sidmap *m, uint64_t *cursor)
+{
+    if (m->cap != SIDMAP_MANY)
+        return *cursor < m->n ? sidmap_items(m)[(*cursor)++] : 0;
+    uint32_t seg = (uint32_t)(*cursor >> 32), i = (uint32_t)*cursor; /* segment, and slot in it */
+    for (; seg < m->u.many->n_segs; seg++, i = 0) {
+        const struct tagtab_seg *g = &m->u.many->segs[seg];
+        for (; i < g->n_slots; i++) {
+            if (g->slots[i].val == 0)
+                continue;
+            *cursor = (uint64_t)seg << 32 | (i + 1);
+            return g->slots[i].val;
+        }
+    }
+    *cursor = (uint64_t)seg << 32;
+    return 0;
+}
+
 void
 sidmap_list(const struct sidmap *m, struct sidmap_item *ret)
 {

@@ -99,8 +99,8 @@ client_apply_connect(struct net *n, struct conn *c)
 
     c->lim.headers = n->cfg->headers && o->headers;
     c->ep.flags = (uint8_t)(keep | (o->echo ? EP_ECHO : 0) | (c->lim.headers ? EP_HEADERS : 0) | (o->no_responders ? EP_NO_RESPOND : 0));
-    c->flags &= (uint16_t) ~(CONN_VERBOSE | CONN_PEDANTIC);
-    c->flags |= (uint16_t)((o->verbose ? CONN_VERBOSE : 0) | (o->pedantic ? CONN_PEDANTIC : 0));
+    c->flags &= (uint32_t)~(CONN_VERBOSE | CONN_PEDANTIC);
+    c->flags |= (uint32_t)((o->verbose ? CONN_VERBOSE : 0) | (o->pedantic ? CONN_PEDANTIC : 0));
 }
 
 static enum client_result
@@ -178,21 +178,20 @@ client_has_prefix(const uint8_t *s, uint32_t len, const char *prefix, uint32_t p
 
 /* Subjects that belong to the server. False: refused, and the client was told. */
 static bool
-client_may_publish(struct net *n, struct conn *c, const struct nats_op *op)
+client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m)
 {
-    const uint8_t *s = op->subject, *r = op->reply;
+    const uint8_t *s = m->subject, *r = m->reply;
     const struct nats_view none = {0};
 
-    if ((s[0] == '_' && client_has_prefix(s, op->subject_len, "_GR_.", 5)) ||
-        (s[0] == '$' && op->subject_len >= 5 && memcmp(s, "$NRG.", 5) == 0) ||
-        ((c->flags & CONN_PUB_CHECKED) != 0 && UNLIKELY(!client_auth_may_publish(n, c, s, op->subject_len)))) {
-        client_violation(n, c, NATS_PERM_PUBLISH, client_view(s, op->subject_len), none, none);
+    if (client_has_prefix(s, m->subject_len, "_GR_.", 5) || (m->subject_len >= 5 && memcmp(s, "$NRG.", 5) == 0) ||
+        ((c->flags & CONN_PUB_CHECKED) != 0 && UNLIKELY(!client_auth_may_publish(n, c, s, m->subject_len)))) {
+        client_violation(n, c, NATS_PERM_PUBLISH, client_view(s, m->subject_len), none, none);
         return false;
     }
-    if (op->reply_len > 0 && (r[0] == '_' || r[0] == '$') &&
-        ((op->reply_len >= 4 && memcmp(r, "_R_.", 4) == 0) || client_has_prefix(r, op->reply_len, "_GR_.", 5) ||
-         client_has_prefix(r, op->reply_len, "$JS.ACK.", 8))) {
-        client_violation(n, c, NATS_PERM_REPLY, client_view(r, op->reply_len), none, none);
+    if (m->reply_len > 0 && (r[0] == '_' || r[0] == '$') &&
+        ((m->reply_len >= 4 && memcmp(r, "_R_.", 4) == 0) || client_has_prefix(r, m->reply_len, "_GR_.", 5) ||
+         client_has_prefix(r, m->reply_len, "$JS.ACK.", 8))) {
+        client_violation(n, c, NATS_PERM_REPLY, client_view(r, m->reply_len), none, none);
         return false;
     }
     return true;
@@ -260,17 +259,21 @@ client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struc
         *ret_r = CLIENT_AGAIN; /* a pool run dry is back-pressure */
         return false;
     }
-    /* Told once, even if the publish itself has to wait for room. */
-    if ((c->flags & CONN_OP_BEGUN) != 0)
-        return true;
     if ((c->flags & CONN_PEDANTIC) != 0)
         client_on_begun(n, c, op);
-    if (!client_may_publish(n, c, op)) {
-        c->flags &= (uint16_t)~CONN_SUBJECT_SEEN;
+    if ((c->flags & CONN_MAPPED) != 0 && !client_map(n, c, m)) {
+        *ret_r = CLIENT_AGAIN;
+        return false;
+    }
+    if (!client_may_publish(n, c, m)) {
+        broker_count_in(&n->broker, m); /* as nats-server does */
+        c->flags &= (uint32_t)~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
         *ret_r = CLIENT_NEXT;
         return false;
     }
-    client_ok(n, c);
+    /* Told once, even if the publish itself has to wait for room. */
+    if ((c->flags & CONN_OP_BEGUN) == 0)
+        client_ok(n, c);
     c->flags |= CONN_OP_BEGUN;
     return true;
 }
@@ -295,14 +298,14 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
     m.from_shard = (uint8_t)n->sh->id;
     m.hops = 0;
 
-    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED)) == 0 && op->tail != NULL && op->subject[0] != '_' &&
+    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED)) == 0 && op->tail != NULL && op->subject[0] != '_' &&
                  op->subject[0] != '$' && (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
     enum client_result r;
     if (UNLIKELY(!plain) && !client_before_pub(n, c, op, &m, &r))
         return r;
     if (UNLIKELY(broker_publish(&n->broker, &m) != OK))
         return CLIENT_AGAIN;
-    c->flags &= (uint16_t) ~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
+    c->flags &= (uint32_t)~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
     return CLIENT_NEXT;
 }
 

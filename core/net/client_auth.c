@@ -150,7 +150,7 @@ auth_set_flags(struct conn *c)
     bool pubs = p != NULL && perms_checks_pub(p);
     bool takes = ca->filtered || ca->unchecked != NULL || (pubs && p->responses);
 
-    c->flags = (uint16_t)((c->flags & ~CONN_PUB_CHECKED) | (pubs ? CONN_PUB_CHECKED : 0));
+    c->flags = (c->flags & ~(uint32_t)CONN_PUB_CHECKED) | (pubs ? CONN_PUB_CHECKED : 0);
     c->ep.flags = (uint8_t)((c->ep.flags & ~EP_CHECKED) | (takes ? EP_CHECKED : 0));
 }
 
@@ -174,7 +174,7 @@ auth_let_in(struct net *n, struct conn *c, const struct auth_user *user, bool an
     struct client_auth *ca = c->auth;
 
     timer_disarm(&n->sh->timers, &ca->timer);
-    c->flags &= (uint16_t)~CONN_AUTH_DUE;
+    c->flags &= (uint32_t)~CONN_AUTH_DUE;
     ca->user = user;
     ca->in = true;
     ca->anonymous = anonymous;
@@ -587,7 +587,7 @@ auth_recheck_due(struct net *n, struct conn *c, const struct auth *a)
     ca->snap = a;
     if (a != NULL || ca->job != NULL)
         return;
-    c->flags &= (uint16_t)~CONN_AUTH_DUE;
+    c->flags &= (uint32_t)~CONN_AUTH_DUE;
     client_auth_close(n, c);
     client_auth_free(c);
 }

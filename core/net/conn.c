@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/net/gather_priv.h"
 #include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
@@ -160,7 +161,7 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
     const struct net_cfg *cfg = n->cfg;
     c->state = CONN_OPEN;
     c->cid = cid;
-    c->flags = CONN_VERBOSE | CONN_PEDANTIC;
+    c->flags = (uint32_t)(CONN_VERBOSE | CONN_PEDANTIC | (cfg->mappings != NULL ? CONN_MAPPED : 0));
     c->ep.flags = EP_ECHO;
     c->ep.acc = ACCOUNT_GLOBAL;
     c->ep.n_pending_max = cfg->max_pending;
@@ -275,6 +276,7 @@ conn_stall(struct net *n, struct conn *c)
     io_recv_stop(n->sh->io, &c->sock);
     c->flags |= CONN_STALLED;
     c->n_stalls++;
+    c->n_stalls_all++;
     c->stall_until_ns = n->sh->now + NET_STALL_NS;
     if (n->stalled.head == 0)
         timer_arm(&n->sh->timers, &n->stall_timer, c->stall_until_ns);
@@ -294,7 +296,7 @@ void
 conn_unwait(struct net *n, struct conn *c)
 {
     ASSERT((c->flags & CONN_STALLED) != 0);
-    c->flags &= (uint16_t)~CONN_STALLED;
+    c->flags &= (uint32_t)~CONN_STALLED;
     c->flags |= CONN_BLOCKED;
     conn_list_push(n, &n->blocked, c);
     n->n_vain = 0;
@@ -370,7 +372,7 @@ conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t
         }
         used += (uint32_t)op.n_bytes;
         if (UNLIKELY((c->flags & CONN_STALL_WANTED) != 0)) {
-            c->flags &= (uint16_t)~CONN_STALL_WANTED;
+            c->flags &= (uint32_t)~CONN_STALL_WANTED;
             if (client_auth_waits(c)) {
                 conn_wait(n, c);
                 ran = RAN_PAUSED;
@@ -513,7 +515,7 @@ conn_resume_all(struct net *n)
         n->n_vain = 0;
     for (uint32_t i = 0; n->n_vain < n->blocked.n && i < NET_BLOCKED_MAX; i++) {
         struct conn *c = conn_list_pop(n, &n->blocked);
-        c->flags &= (uint16_t)~CONN_BLOCKED;
+        c->flags &= (uint32_t)~CONN_BLOCKED;
         if (c->state == CONN_OPEN)
             (void)conn_resume(n, c); /* paused again: it is back in a list */
         if (n->sh->work_left <= 0)
@@ -521,7 +523,7 @@ conn_resume_all(struct net *n)
     }
     while (n->stalled.head != 0 && net_conn(n, n->stalled.head)->stall_until_ns <= n->sh->now) {
         struct conn *c = conn_list_pop(n, &n->stalled);
-        c->flags &= (uint16_t)~CONN_STALLED;
+        c->flags &= (uint32_t)~CONN_STALLED;
         if (c->state == CONN_OPEN)
             (void)conn_resume(n, c);
     }
@@ -549,6 +551,10 @@ conn_flush(struct net *n, struct conn *c)
 
     if (c->state == CONN_CLOSING || (c->flags & CONN_SENDING) != 0)
         return;
+    if (c->n_out_seen != c->ep.out_msgs) {
+        c->n_out_seen = c->ep.out_msgs;
+        c->last_out_ns = n->sh->now;
+    }
     while (c->ep.out.n_bytes > 0) {
         size_t sent = 0;
         uint32_t n_iov = outq_iov(&c->ep.out, iov, IO_IOV_MAX);
@@ -573,7 +579,7 @@ conn_flush(struct net *n, struct conn *c)
 void
 conn_on_send(struct net *n, struct conn *c, const struct io_event *ev)
 {
-    c->flags &= (uint16_t)~CONN_SENDING;
+    c->flags &= (uint32_t)~CONN_SENDING;
     if (c->state == CONN_CLOSING)
         return;
     if (ev->err != OK) {
@@ -634,6 +640,7 @@ conn_close(struct net *n, struct conn *c, enum nats_closed why)
         log_dbg("%s - Client connection closed: %s", conn_name(c, name, sizeof(name)), nats_closed_text((enum nats_closed)c->closed));
     }
     timer_disarm(&sh->timers, &c->write_timer);
+    closed_note(n, c);
     COUNT(&sh->counters, conns_closed, 1);
     c->next_closing = n->closing_head; /* at the head: conn_close_socks finds the new ones there */
     n->closing_head = c->ep.slot;

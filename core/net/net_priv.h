@@ -5,7 +5,7 @@
 #include "core/net/net.h"
 #include "core/rt/log.h"
 
-enum { RECORD_CONN = RECORD_NET, RECORD_CFG };
+enum { RECORD_CONN = RECORD_NET, RECORD_CFG, RECORD_GATHER, RECORD_GATHERED };
 
 /* An accepted connection for the shard that will own it. */
 struct record_conn {
@@ -32,6 +32,27 @@ net_conn(struct net *n, uint32_t slot)
 {
     return slab_at(&n->conns, slot);
 }
+
+static inline void *
+net_owner_tag(struct net_owner *o)
+{
+    return (char *)o + NET_OWNER_TAG;
+}
+
+static inline bool
+net_owner_is(const void *owner)
+{
+    return ((uintptr_t)owner & NET_OWNER_TAG) != 0;
+}
+
+static inline struct net_owner *
+net_owner_of(void *owner)
+{
+    return (struct net_owner *)(void *)((char *)owner - NET_OWNER_TAG);
+}
+
+/* net.c: the next turn comes at once, also when this one is past its on_handled. */
+void net_turn_soon(struct net *n);
 
 void conn_list_push(struct net *n, struct conn_list *l, struct conn *c);
 struct conn *conn_list_pop(struct net *n, struct conn_list *l);
@@ -113,10 +134,15 @@ void client_ping_timer(struct timer *t, int64_t now_ns);
 /* The first PING: soon after CONNECT. */
 void client_arm_first_ping(struct net *n, struct conn *c);
 
+/* client_map.c */
+/* What a publish of c becomes by the mappings of its account: m->subject. False: no memory for it now. */
+bool client_map(struct net *n, struct conn *c, struct pub_msg *m);
+
 /* trace.c: protocol lines for -V. */
 void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
 /* A line of the server's own: +OK, -ERR, PING, PONG. */
 void trace_out(const struct conn *c, const char *what, uint32_t len);
+void trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len);
 /* m went out to the subscription s of ep. */
 void trace_msg(const struct net *n, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
 /* s of ep is no more. */

@@ -91,6 +91,21 @@ trace_in(const struct net *n, const struct conn *c, const struct nats_op *op)
 }
 
 void
+trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len)
+{
+    char name[CONN_NAME_MAX], args[TRACE_TEXT_MAX];
+    size_t off = 0;
+
+    if (LIKELY(!log_trace_on))
+        return;
+    args[0] = '\0';
+    trace_arg(args, sizeof(args), &off, from->subject, from->subject_len);
+    trace_arg(args, sizeof(args), &off, (const uint8_t *)"->", 2);
+    trace_arg(args, sizeof(args), &off, to, to_len);
+    log_trc("%s - <<- [MAPPING%s%s]", conn_name(c, name, sizeof(name)), args, to_len == 0 ? " " : "");
+}
+
+void
 trace_out(const struct conn *c, const char *line, uint32_t len)
 {
     char name[CONN_NAME_MAX], text[TRACE_TEXT_MAX];

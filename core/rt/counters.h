@@ -27,6 +27,8 @@
     X(out_msgs,                 "messages sent to clients")                                                 \
     X(out_bytes,                "payload and header bytes of them")                                         \
     X(no_responders,            "requests answered with status 503 because nobody listens")                 \
+    X(mapped_lost,              "publishes that mappings sent nowhere, as configured")                      \
+    X(mapped_too_long,          "publishes dropped: mapped to a subject longer than max_control_line")      \
     X(queue_passed_on,          "queue group messages sent on to another shard: the last member had gone")  \
     X(queue_dropped,            "queue group messages given up: no shard had a member any more")            \
     /* connections */                                                                                       \
@@ -49,6 +51,11 @@
     X(stalls,                   "times a publisher was held up because of a consumer's backlog")            \
     X(recv_paused,              "times a connection's reading stopped: a full mailbox, or no memory")       \
     X(bufs_refused,             "buffers the pool refused at its limit or for want of memory")              \
+    /* monitoring */                                                                                        \
+    X(http_conns,               "HTTP connections accepted")                                                \
+    X(http_requests,            "HTTP requests, whatever they asked for")                                   \
+    X(http_refused,             "HTTP connections and requests refused: no room, no HTTP, too late")        \
+    X(http_evicted,             "HTTP connections closed to make room for others")                          \
     /* between shards */                                                                                    \
     X(mbox_msgs_out,            "records put into other shards' mailboxes")                                 \
     X(mbox_bytes_out,           "bytes of them")                                                            \

@@ -12,6 +12,7 @@
 #include "core/rt/file.h"
 #include "core/rt/log.h"
 #include "core/rt/offload.h"
+#include "core/server/monitor.h"
 
 enum {
     EXIT_USAGE = 2,
@@ -197,7 +198,11 @@ server_start(struct server *s, struct options *opts)
         return EXIT_FAILURE;
     e = signals_open(&s->signals);
     if (e == OK)
+        e = monitor_new(s->cfg, &s->net_set, &s->monitor);
+    if (e == OK)
         e = shard_set_new(&cfg, &s->shards);
+    if (e == OK)
+        e = monitor_attach(s->monitor, s->shards);
     if (e == OK)
         e = server_start_offload(s);
     if (e == OK)
@@ -206,6 +211,8 @@ server_start(struct server *s, struct options *opts)
         if (!atomic_load(&s->net_set.told))
             log_line(LOG_FTL, "Cannot start: %s", err_text(e));
         server_stop_offload(s);
+        monitor_free(s->monitor);
+        s->monitor = NULL;
         shard_set_free(s->shards); /* its threads have ended */
         s->shards = NULL;
         return EXIT_FAILURE;
@@ -241,6 +248,8 @@ server_stop(struct server *s)
         shard_set_join(s->shards);
         server_stop_offload(s);
         log_inf("Server Exiting..");
+        monitor_free(s->monitor); /* it may wake shards until here */
+        s->monitor = NULL;
         shard_set_free(s->shards);
         s->shards = NULL;
     }

@@ -22,6 +22,7 @@ struct server {
     struct server_cfg *cfg; /* in force */
     struct cpus cpus;
     struct net_set net_set;
+    struct monitor *monitor; /* NULL: none */
     struct shard_set *shards;
     struct offload *offload;
     struct signals signals;
