@@ -69,3 +69,23 @@ def test_trace_shows_payloads_behind_their_operation_and_answers_in_nats_servers
     wanted = ["<<- [PUB a 5]", '<<- MSG_PAYLOAD: ["h\\"\\x01%s"]', "->> [OK]", "<<- [PUB a 0]", "->> [OK]", "<<- [UNSUB 9]", "->> [OK]",
               "<<- [PUB $NRG.x 0]", '->> [-ERR Permissions Violation for Publish to "$NRG.x"]']
     assert said[:len(wanted)] == wanted
+
+
+@pytest.mark.parametrize("which", ["start_server", "start_reference"])
+def test_trace_shows_what_is_delivered_as_its_subscriber_gets_it(request, which):
+    server = request.getfixturevalue(which)("-V")
+    with server.raw() as a, server.raw() as b, server.raw() as pub:
+        a.connect(headers=True, name="with")
+        b.connect(headers=False, name="without")
+        pub.connect(headers=True)
+        a.send(b"SUB a 7\r\n")
+        b.send(b"SUB a 8\r\n")
+        a.ping()
+        b.ping()
+        pub.send(b"HPUB a re 18 20\r\n" + HEADERS + b"hi\r\nPUB a 0\r\n\r\n")
+        pub.ping()
+        a.fence()
+        b.fence()
+    for line in (r':with".* - ->> \[HMSG a 7 re 18 20\]$', r':with".* - ->> MSG_PAYLOAD: \["NATS/1\.0\\r\\nA: b\\r\\n\\r\\nhi"\]$',
+                 r':without".* - ->> \[MSG a 8 re 2\]$', r':without".* - ->> MSG_PAYLOAD: \["hi"\]$', r':with".* - ->> \[MSG a 7 0\]$'):
+        server.wait_log(line)

@@ -333,6 +333,8 @@ net_on_handled(struct shard *sh)
         gather_on_handled(n);
     if (UNLIKELY(net_reload_busy(n)))
         net_reload_step(n);
+    if (UNLIKELY(n->ldm.state == NET_LDM_INFORM))
+        net_ldm_step(n);
     if (UNLIKELY(n->again || broker_reap_cut(&n->broker))) {
         n->again = false;
         net_turn_soon(n);
@@ -359,6 +361,8 @@ net_on_ask(struct shard *sh, uint32_t bits)
         http_on_wake(n);
     if ((bits & NET_ASK_RELOAD) != 0)
         net_reload_on_ask(n);
+    if ((bits & (NET_ASK_LAME_DUCK | NET_ASK_LAME_DUCK_CLOSE)) != 0)
+        net_ldm_on_ask(n, bits);
     if ((bits & NET_ASK_STOP) == 0 || n->stopping)
         return;
     n->stopping = true;
