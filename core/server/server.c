@@ -126,16 +126,46 @@ server_log_ready(const struct server *s)
     log_inf("Server is ready");
 }
 
+/* What nats-server's feature flags switch on is not there yet; the names are checked all the same. */
+static void
+server_log_features(const struct options_pairs *flags)
+{
+    static const char *const known[] = {"js_ack_fc_v2", "js_raft_delete_range"};
+    char text[2][512] = {"", ""};
+    size_t len[2] = {0, 0};
+
+    if (flags->n == 0)
+        return;
+    for (uint32_t i = 0; i < flags->n; i++) {
+        const struct options_pair *f = &flags->items[i];
+        bool is_known = strcmp(f->key, known[0]) == 0 || strcmp(f->key, known[1]) == 0;
+        size_t *at = &len[!is_known];
+        int n = snprintf(text[!is_known] + *at, sizeof(text[0]) - *at, "%s%s%s", *at > 0 ? ", " : "", f->key,
+                         !is_known ? "" : strcmp(f->value, "true") == 0 ? " (opt-in)" : " (disabled)");
+        *at = (size_t)min_i64((int64_t)*at + n, (int64_t)sizeof(text[0]) - 1); /* a longer list is cut */
+    }
+    log_inf("  Feature flags:");
+    log_inf("    Configured:    %s", len[0] > 0 ? text[0] : "none");
+    if (len[1] > 0)
+        log_inf("    Unsupported:   %s", text[1]);
+}
+
 /* nats-server's first lines, which launchers and operators know; and one of our own. */
 static void
 server_log_start(const struct server *s)
 {
+    const struct options *o = &s->cfg->opts;
+
     log_inf("Starting nats-server");
     log_inf("  Version:  %s", SERVER_VERSION);
     log_inf("  Git:      [not set]");
     log_inf("  Midge:    %s", MIDGE_VERSION);
     log_inf("  Name:     %s", s->cfg->net.info.server_name);
     log_inf("  ID:       %s", s->names.id);
+    server_log_features(&o->feature_flags);
+    options_log(o);
+    if (o->config_file != NULL)
+        log_inf("Using configuration file: %s (%s)", o->config_file, o->digest);
 }
 
 /* Before there is a log, in the words of nats-server. */
@@ -193,7 +223,6 @@ server_start(struct server *s, struct options *opts)
     if (!server_start_log(s))
         return EXIT_FAILURE;
     server_log_start(s);
-    options_log(&s->cfg->opts);
     if (s->cfg->opts.pid_file != NULL && !server_write_pid(s->cfg->opts.pid_file, why)) {
         log_line(LOG_FTL, "Could not write pidfile: %s", why);
         return EXIT_FAILURE;
