@@ -187,7 +187,10 @@ def test_a_port_in_use_ends_the_start_and_is_named(launch):
     srv = launch("-a", "127.0.0.1", "-p", "-1")
     done = launch.run("-a", "127.0.0.1", "-p", srv.port)
     assert done.returncode == 1
-    assert re.search(rf"\[FTL\] Error listening on port: 127\.0\.0\.1:{srv.port}, .*address already in use", done.stderr)
+    where = f"127.0.0.1:{srv.port}"
+    assert f'[FTL] Error listening on port: {where}, "listen tcp {where}: bind: address already in use"' in done.stderr
+    assert done.stderr.count("[FTL]") == 1
+    srv.check_serves()
 
 
 def test_a_monitoring_port_in_use_ends_the_start_and_is_named(launch):
