@@ -42,6 +42,8 @@ struct broker_ops {
     void (*on_no_memory)(struct broker *b, struct endpoint *ep);
     /* ep, a publisher of this shard, is ahead of a subscriber: let it pause. */
     void (*on_stall)(struct broker *b, struct endpoint *ep);
+    /* Only while log_trace_on: m was queued for subscription s of ep; NULL: s is no more. */
+    void (*on_trace)(struct broker *b, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
     /* ep is EP_CHECKED: whether m may be delivered to its subscription sub. Asked of candidates that get nothing in the end, too. NULL: nobody is
      * EP_CHECKED. */
     bool (*may_take)(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m);
