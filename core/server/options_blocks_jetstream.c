@@ -34,6 +34,13 @@ option_asks_jetstream(const struct conf_value *v)
     return !js_word(v, "disabled disable");
 }
 
+bool
+option_asks_no_jetstream(const struct conf_value *v)
+{
+    (void)v;
+    return false;
+}
+
 static void
 js_read_cipher(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {

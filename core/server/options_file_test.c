@@ -266,6 +266,7 @@ unsupported_options_are_refused_by_name(void **state)
         {"jetstream {}", "F:1:0: jetstream is not supported: midge does not have JetStream yet\n",
          "F:1:0: jetstream is not supported and does nothing: midge does not have JetStream yet\n"},
         {"jetstream: false", "", ""},
+        {"store_dir: \"/x\"", "", ""},
         {"jetstream {enabled: false, store_dir: \"/x\"}", "", ""},
         {"cluster {name: c}", "", ""},
         {"cluster {port: 0}", "", ""},

@@ -162,6 +162,7 @@ void option_read_jetstream(struct option_reader *r, const struct option_row *row
 void option_read_ocsp(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 void option_read_ocsp_cache(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 bool option_asks_jetstream(const struct conf_value *v);
+bool option_asks_no_jetstream(const struct conf_value *v); /* never: a place for it is no wish for it */
 bool option_asks_listener(const struct conf_value *v); /* it has a port */
 bool option_asks_leafnodes(const struct conf_value *v); /* a port, or remotes */
 
