@@ -133,17 +133,16 @@ subjset_new(const char *const *patterns, uint32_t n, struct subjset **ret)
     while (n_slots < 2 * n_nodes)
         n_slots *= 2;
     ASSERT(n_slots <= UINT32_MAX && n_bytes <= UINT32_MAX); /* CONF_BYTES_MAX is far below */
-    struct subjset *s = fault_calloc(1, sizeof(*s));
+    /* One block for all of it: there may be a few of these for each of 50,000 users. */
+    size_t len = sizeof(struct subjset) + n_nodes * sizeof(struct subjset_node) + (n + 1ull) * sizeof(struct subjset_queue) +
+                 n_slots * sizeof(uint32_t) + n_bytes;
+    struct subjset *s = fault_calloc(1, len);
     if (s == NULL)
         return ERR_NOMEM;
-    s->nodes = fault_calloc(n_nodes, sizeof(*s->nodes));
-    s->queues = fault_calloc((size_t)n + 1, sizeof(*s->queues));
-    s->table = fault_calloc(n_slots, sizeof(*s->table));
-    s->bytes = fault_malloc(n_bytes);
-    if (s->nodes == NULL || s->queues == NULL || s->table == NULL || s->bytes == NULL) {
-        subjset_free(s);
-        return ERR_NOMEM;
-    }
+    s->nodes = (struct subjset_node *)(void *)(s + 1);
+    s->queues = (struct subjset_queue *)(void *)(s->nodes + n_nodes);
+    s->table = (uint32_t *)(void *)(s->queues + n + 1);
+    s->bytes = (uint8_t *)(s->table + n_slots);
     s->mask = (uint32_t)n_slots - 1;
     s->n_nodes = SUBJSET_ROOT + 1;
     s->n_queues = 1;
@@ -157,12 +156,6 @@ subjset_new(const char *const *patterns, uint32_t n, struct subjset **ret)
 void
 subjset_free(struct subjset *s)
 {
-    if (s == NULL)
-        return;
-    free(s->nodes);
-    free(s->queues);
-    free(s->table);
-    free(s->bytes);
     free(s);
 }
 

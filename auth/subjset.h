@@ -101,6 +101,14 @@ subjset_word(const uint8_t *p)
     return w;
 }
 
+/* Every bit of a and b in all of the result: the two halves of their product. */
+static inline uint64_t
+subjset_mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128 p = (unsigned __int128)a * b;
+    return (uint64_t)p ^ (uint64_t)(p >> 64);
+}
+
 /* A hash for tables whose keys peers do not choose: quick, and no secret. */
 static inline uint32_t
 subjset_hash(const uint8_t *p, size_t len, uint32_t seed)
@@ -109,10 +117,8 @@ subjset_hash(const uint8_t *p, size_t len, uint32_t seed)
     const uint8_t *end = p + len;
     uint64_t h = (seed + len + 1) * k, w = 0;
 
-    for (; end - p > 8; p += 8) {
-        h = (h ^ subjset_word(p)) * k;
-        h ^= h >> 32;
-    }
+    for (; end - p > 8; p += 8)
+        h = subjset_mix(h ^ subjset_word(p), k);
     if (len >= 8) {
         w = subjset_word(end - 8); /* some of its bytes for the second time */
     } else if (len >= 4) {
@@ -123,8 +129,7 @@ subjset_hash(const uint8_t *p, size_t len, uint32_t seed)
     } else if (len > 0) {
         w = ((uint64_t)p[0] << 16) | ((uint64_t)p[len / 2] << 8) | end[-1];
     }
-    h = (h ^ w) * k;
-    return (uint32_t)(h >> 32);
+    return (uint32_t)subjset_mix(h ^ w, k);
 }
 
 #endif

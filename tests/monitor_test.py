@@ -1,6 +1,7 @@
 """Monitoring as operators and tools see it. What the pages say is compared with nats-server's in tests/oracle/monitor_test.py."""
 
 import os
+import random
 import re
 import signal
 import socket
@@ -66,7 +67,7 @@ def test_counts_are_those_of_all_shards(monitored):
     assert {c["reason"] for c in p["connections"]} == {"Client Closed"}
 
 
-def test_no_secret_is_shown(monitored):
+def test_A2_no_secret_is_shown(monitored):
     """Passwords, tokens, signatures: on no page, whoever was let in, and whoever was not."""
     srv = monitored()
     secret, stay = "s3cr3t-of-mine", []
@@ -130,7 +131,7 @@ def own_address():
     return None if ip.startswith("127.") else ip
 
 
-def test_a_bare_port_shows_strangers_their_health_only(monitored):
+def test_R5_a_bare_port_shows_strangers_their_health_only(monitored):
     """S1: peers that are not loopback get /healthz, and a line that says what opens the rest."""
     ip = own_address()
     if ip is None:
@@ -228,7 +229,7 @@ def test_a_reload_is_seen(start_server, tmp_path):
 
 # ---- hostile peers ----
 
-def test_half_requests_and_silence_lock_nobody_out(monitored):
+def test_TOB_NATS_10_half_requests_and_silence_lock_nobody_out(monitored):
     """A thousand connections that say nothing, or a byte: the next one is served, and so are messages."""
     srv = monitored()
     c = srv.raw().connect()
@@ -288,12 +289,55 @@ def test_giant_requests_are_refused(monitored):
     assert fetch(srv.http, "/healthz").status == 200
 
 
-def test_bodies_are_not_read(monitored):
+def test_H21_bodies_are_not_read(monitored):
     """A request with a body is answered, and its connection ends."""
     srv = monitored()
     with Http(srv.http) as h:
         r = h.get("/healthz", method="PUT", headers="Content-Length: 1000000000\r\n")
         assert r.status == 200 and r.header("connection") == "close" and h.at_end()
+
+
+def test_H12_no_callback_is_called(monitored):
+    """?callback=f changes nothing, and no browser may take a page for a script."""
+    srv = monitored()
+    for path in ("/varz", "/connz", "/subsz", "/healthz"):
+        r = fetch(srv.http, path + "?callback=alert")
+        assert r.header("content-type") == "application/json" and r.header("x-content-type-options") == "nosniff" and b"alert" not in r.body
+
+
+def test_A44_offsets_and_limits_do_not_overflow(monitored):
+    """Sums beyond 2^63 and negative numbers: a page, with what there is."""
+    srv = monitored()
+    c = srv.raw().connect()
+    c.send(b"SUB a 1\r\n")
+    c.ping()
+    for offset in (2**31 - 1, 2**63 - 1, -1, -(2**63), 0, 1):
+        for limit in (2**31 - 1, 2**63 - 1, -1, -(2**63), 0, 1):
+            for path, name in (("/connz", "connections"), ("/connz?state=all&sort=idle", "connections"), ("/subsz?subs=1", "subscriptions_list")):
+                p = page(srv, f"{path}{'&' if '?' in path else '?'}offset={offset}&limit={limit}")
+                assert len(p.get(name, [])) == (1 if offset <= 0 else 0), (path, offset, limit)
+                assert p["total"] == 1
+
+
+def test_F17_any_query_is_answered(monitored):
+    """Names and values at random, bytes of any kind: 200 or 400 for each page, and the server lives."""
+    srv = monitored()
+    rng = random.Random(17)
+    names = ["sort", "auth", "subs", "offset", "limit", "cid", "state", "user", "acc", "mqtt_client", "test", "unused", "accs", "gw_name", "details", "stream",
+             "consumer", "account", "js-enabled", "raft", "group", "all", "queues", "leader-only", "%00", "", "callback"]
+    values = ["1", "0", "-1", "true", "detail", "closed", "stop", "cid", "9" * 30, "%", "%zz", "%00", "%ff%fe", "a;b", "a=b", "+", "%2B%3D%26", "*", ">", "a.b", "$G",
+              "x" * 1500, "%0d%0aX:%20y", "\u00fc"]
+    with Http(srv.http) as h:
+        for _ in range(1500):
+            path = rng.choice(["/varz", "/connz", "/subsz", "/routez", "/gatewayz", "/leafz", "/accountz", "/accstatz", "/jsz", "/healthz", "/raftz", "/ipqueuesz",
+                               "/metrics", "/"])
+            query = "&".join(f"{rng.choice(names)}={rng.choice(values)}" for _ in range(rng.randrange(5))).encode("utf-8")
+            if any(b >= 0x80 for b in query):
+                query = b"".join(b"%%%02X" % b if b >= 0x80 else bytes([b]) for b in query)
+            h.send(b"GET " + path.encode() + b"?" + query + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+            r = h.read()
+            assert r.status in (200, 400, 404), (path, query, r.status)
+            assert all("\n" not in v for _, v in r.headers)
 
 
 def test_nothing_can_be_changed(monitored):

@@ -64,8 +64,8 @@ options_check_lame_duck(struct option_reader *r)
     const struct options *o = r->o;
 
     if (o->lame_duck_grace_ns >= o->lame_duck_duration_ns)
-        options_fail(r->rep, "lame duck grace period (%s) should be strictly lower than lame duck duration (%s)", go_duration_text(o->lame_duck_grace_ns, a),
-                     go_duration_text(o->lame_duck_duration_ns, b));
+        options_fail(r->rep, "lame duck grace period (%s) should be strictly lower than lame duck duration (%s)",
+                     go_duration_text(o->lame_duck_grace_ns, a), go_duration_text(o->lame_duck_duration_ns, b));
 }
 
 static void
@@ -103,7 +103,8 @@ options_check(struct option_reader *r)
     if (o->max_payload > o->max_pending)
         options_fail(r->rep, "max_payload (%lld) cannot be higher than max_pending (%lld)", (long long)o->max_payload, (long long)o->max_pending);
     if (o->http_port != 0 && o->https_port != 0)
-        options_fail(r->rep, "Can't start monitoring: can't specify both HTTP (%lld) and HTTPs (%lld) ports", (long long)o->http_port, (long long)o->https_port);
+        options_fail(r->rep, "Can't start monitoring: can't specify both HTTP (%lld) and HTTPs (%lld) ports", (long long)o->http_port,
+                     (long long)o->https_port);
     options_check_names(r);
     options_check_advertise(r);
     options_check_lame_duck(r);

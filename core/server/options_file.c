@@ -67,6 +67,14 @@ options_tree_read(struct option_reader *r, const struct conf_value *top, bool de
     r->closed |= options_file_guarded(top, r->o->system_account);
 }
 
+/* Whether it holds something that is as good as a login to whoever reads it. */
+static bool
+options_file_secret(const struct options *o)
+{
+    const struct auth_conf *a = &o->auth;
+    return a->token != NULL || o->auth_plain || (a->user != NULL && a->pass != NULL && !password_is_bcrypt(a->pass));
+}
+
 void
 options_file_read(struct option_reader *r, const char *path, bool decided)
 {
@@ -86,8 +94,7 @@ options_file_read(struct option_reader *r, const char *path, bool decided)
         options_warn(r->rep, "%s: config has no values or is empty", path);
     options_tree_read(r, top, decided);
     r->o->config_file = kept;
-    bool secret = r->o->auth.token != NULL || r->o->auth_plain || (r->o->auth.user != NULL && !password_is_bcrypt(r->o->auth.pass != NULL ? r->o->auth.pass : ""));
-    r->o->secrets_open = secret && (file_mode(path) & OTHERS_READ) != 0;
+    r->o->secrets_open = options_file_secret(r->o) && (file_mode(path) & OTHERS_READ) != 0;
     _Static_assert((int)OPTIONS_DIGEST_LEN == (int)CONF_DIGEST_LEN, "a digest is a digest");
     e = conf_digest(doc, r->o->digest);
     r->no_memory |= e != OK;

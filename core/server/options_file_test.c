@@ -261,6 +261,7 @@ unsupported_options_are_refused_by_name(void **state)
         {"jetstream {}", "F:1:0: jetstream is not supported: midge does not have JetStream yet\n",
          "F:1:0: jetstream is not supported and does nothing: midge does not have JetStream yet\n"},
         {"jetstream: false", "", ""},
+        {"store_dir: \"/x\"", "", ""},
         {"jetstream {enabled: false, store_dir: \"/x\"}", "", ""},
         {"cluster {name: c}", "", ""},
         {"cluster {port: 0}", "", ""},
@@ -316,6 +317,39 @@ what_guards_the_door_is_not_ignored_open(void **state)
         const struct options *o = world_load(&world, cases[i].conf, WORLD_FLAGS("--unsupported=warn"));
         assert_int_equal(world.v, OPTIONS_RUN);
         assert_int_equal(o->auth.required, cases[i].required);
+    }
+}
+
+/* Sheet 02, section 11: no password, token or seed in any message, wherever somebody put it. */
+static void
+no_error_shows_a_secret(void **state)
+{
+    (void)state;
+    static const char seed[] = "SUACAQ3BPZ4DLDFUTHIHYXVDZ6RKTVZ5TXLPBZJNU6VQ4XMXGQ6WXYZABC"; /* of a seed's form */
+    static const char *const confs[] = {
+        "authorization {users: %s}", "authorization {users: [%s]}", "authorization {password: [%s]}", "authorization {users: [{user: a, password: [%s]}]}",
+        "authorization {user: a, token: %s, pass: b}", "accounts {A {nkey: %s}}", "authorization {users: [{nkey: %s}]}", "trusted_keys: %s", "trusted_keys: [%s]",
+        "proxies {trusted: [{key: %s}]}", "authorization {auth_callout {issuer: %s, auth_users: [a]}}", "leafnodes {remotes: [{url: \"nats://u:%s@h\", nkey: %s, x: 1}]}",
+        "cluster {routes: [\"nats://u:%s@h:1\", \"nats://u:%s@h:1\"]}", "leafnodes {authorization {nkey: %s}}", "authorization {timeout: [%s]}",
+        "jetstream {key: [%s]}", "websocket {authorization {password: [%s]}}", "authorization {auth_callout: %s}",
+    };
+    char text[512];
+
+    for (size_t i = 0; i < N_ELEMS(confs); i++) {
+        size_t n = 0;
+        for (const char *p = confs[i]; *p != '\0'; p++) {
+            if (p[0] == '%' && p[1] == 's') {
+                n += (size_t)snprintf(text + n, sizeof(text) - n, "%s", seed);
+                p++;
+            } else {
+                text[n++] = *p;
+            }
+        }
+        text[n] = '\0';
+        LOAD(text);
+        assert_true(strlen(world.text) > 0);
+        if (strstr(world.text, "SUACAQ3") != NULL)
+            fail_msg("%s: %s", text, world.text);
     }
 }
 
@@ -408,6 +442,7 @@ main(void)
         cmocka_unit_test(unsupported_options_are_refused_by_name),
         cmocka_unit_test(what_guards_the_door_is_not_ignored_open),
         cmocka_unit_test(options_are_checked_together),
+        cmocka_unit_test(no_error_shows_a_secret),
         cmocka_unit_test(no_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, close_worlds);

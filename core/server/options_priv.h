@@ -115,6 +115,9 @@ __attribute__((format(printf, 3, 4))) void option_fail_at(struct option_reader *
 __attribute__((format(printf, 3, 4))) void option_warn_at(struct option_reader *r, const struct conf_value *v, const char *fmt, ...);
 /* Whether v is of that type; if not it is reported as nats-server does. */
 bool option_is(struct option_reader *r, const struct conf_value *v, enum conf_type t);
+enum { OPTION_SHOWN_LEN = 256 };
+/* Text of the file in quotes, for a message. Returns shown. */
+const char *option_quote(const struct conf_str *s, char shown[OPTION_SHOWN_LEN]);
 /* Zeroed memory in the arena, copies in it. NULL: none, which is noted. */
 void *option_take(struct option_reader *r, size_t n, size_t len);
 char *option_copy(struct option_reader *r, const char *bytes, size_t len);
@@ -159,6 +162,7 @@ void option_read_jetstream(struct option_reader *r, const struct option_row *row
 void option_read_ocsp(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 void option_read_ocsp_cache(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 bool option_asks_jetstream(const struct conf_value *v);
+bool option_asks_no_jetstream(const struct conf_value *v); /* never: a place for it is no wish for it */
 bool option_asks_listener(const struct conf_value *v); /* it has a port */
 bool option_asks_leafnodes(const struct conf_value *v); /* a port, or remotes */
 

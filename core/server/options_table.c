@@ -149,7 +149,7 @@ static const struct option_row rows_top[] = {
 
     /* ---- what does not exist yet */
     {.keys = "jetstream", .type = OPT_OWN, .read = option_read_jetstream, .asks = option_asks_jetstream, .feature = "JetStream"},
-    {.keys = "store_dir storedir", .type = OPT_STR, .feature = "JetStream"},
+    {.keys = "store_dir storedir", .type = OPT_STR, .asks = option_asks_no_jetstream, .feature = "JetStream", .why = "nothing uses it without JetStream, which is not there yet; by itself it is taken, because launchers give it always"},
     {.keys = "default_js_domain", .type = OPT_OWN, .read = option_read_str_map, .name = "JsAccDefaultDomain", .feature = "JetStream"},
     {.keys = "cluster", .wrong = "Expected map to define cluster, got ", .type = OPT_MAP, .block = &options_cluster, .asks = option_asks_listener, .reload = RELOAD_YES, .feature = "clustering"},
     {.keys = "gateway", .wrong = "Expected gateway to be a map, got ", .type = OPT_MAP, .block = &options_gateway, .name = "Gateway", .feature = "gateways"},
@@ -179,7 +179,7 @@ static const struct option_row rows_flags[] = {
     {.flags = "tlsverify", .type = OPT_BOOL, .feature = "TLS"},
     {.flags = "tlscacert", .type = OPT_STR, .feature = "TLS", .arg = "<file>"},
     {.flags = "js jetstream", .type = OPT_BOOL, .feature = "JetStream"},
-    {.flags = "sd store_dir", .type = OPT_STR, .feature = "JetStream", .arg = "<dir>"},
+    {.flags = "sd store_dir", .type = OPT_STR, .asks = option_asks_no_jetstream, .feature = "JetStream", .why = "nothing uses it without JetStream, which is not there yet; by itself it is taken, because launchers give it always", .arg = "<dir>"},
     {.flags = "routes", .type = OPT_STR, .traits = OPTION_URL, .feature = "clustering", .arg = "<url,..>"},
     {.flags = "cluster cluster_listen", .type = OPT_STR, .traits = OPTION_URL, .feature = "clustering", .arg = "<url>"},
     {.flags = "cluster_name", .type = OPT_STR, .off = OPT(cluster_name), .unit = "text", .arg = "<name>", .help = "the cluster's name; mappings may ask for it"},

@@ -123,6 +123,42 @@ DIFFERENCES = {
         theirs="Accepts it to a depth of 10,000.",
         reason="Bounded recursion on bytes from a peer that has not signed in yet. No client sends such a thing.",
     ),
+    "wildcard-subset": Difference(
+        sheet="03, section 4.3 (HARDEN)",
+        ours="A wildcard subscription must be a subset of one allow pattern: `allow a.*` refuses `SUB a.>`.",
+        theirs="Takes the wildcards of the subscription for literal tokens: `allow a.*` admits `SUB a.>`, and `allow *` admits `SUB >`, and nothing is filtered afterwards.",
+        reason="A permission must not be wider than it reads. (A deny pattern is matched literally by both.)",
+    ),
+    "single-user-reload": Difference(
+        sheet="03, section 13",
+        ours="A client of the single user (`authorization { user, password }`) stays at a reload while both are the same.",
+        theirs="Closes it without a word at every reload, whatever has changed.",
+        reason="It lost nothing.",
+    ),
+    "bcrypt-reload": Difference(
+        sheet="03, section 13; 05, F4",
+        ours="A reload that puts another bcrypt hash in the place of one ends the connections of that user with `-ERR 'Authorization Violation'`, even if it is one of the same password; they come again.",
+        theirs="Keeps what every client sent, and compares it with the new hash.",
+        reason="No password is kept in memory.",
+    ),
+    "no-auth-user-reload": Difference(
+        sheet="03, section 13",
+        ours="A reload that changes the password of the no_auth_user leaves those who came in without one.",
+        theirs="Ends them with `-ERR 'Authorization Violation'`; newcomers are let in as before.",
+        reason="Nothing has changed for them.",
+    ),
+    "repeated-connect": Difference(
+        sheet="03, section 3.2; 05, F4",
+        ours="A repeated CONNECT that names another user has to bring that user's password.",
+        theirs="Takes the password of the CONNECT before where the new one brings none.",
+        reason="No password is kept in memory.",
+    ),
+    "authentication-timeout": Difference(
+        sheet="01, section 10; 05, section 9",
+        ours="The time for a login also runs while it waits for a thread that computes its bcrypt hash, and ends it there. Once the thread has begun it may finish.",
+        theirs="Stops the clock when the CONNECT has come; hashes are computed by as many threads as there are logins.",
+        reason="A flood of bad logins must not leave a queue behind for those who come after it.",
+    ),
 }
 
 
@@ -161,6 +197,8 @@ promises nothing about it:
   there a moment longer (no 503 for its request then), and of a burst to a queue group whose members all reach their
   maximum other messages may be the ones that nobody gets; their number is the same.
 - What a client still receives when it leaves with a reset.
+- With several cores: whether a request gets its 503 whose only takers are connections of another core that may not have it by their
+  permissions. They do not get it; the requester is told nothing, where nats-server says 503.
 
 Not compared yet, because Midge does not have it yet: `$SYS.` services that nats-server offers to the default
 account, everything behind a configuration file (accounts, TLS, websocket, ...).
@@ -171,7 +209,8 @@ def render():
     out = [HEAD]
     for ident, d in DIFFERENCES.items():
         out.append(f"## {ident}\n\n- **Sheet:** {d.sheet}\n- **Midge:** {d.ours}\n- **nats-server:** {d.theirs}\n- **Why:** {d.reason}\n")
-    return "\n".join(out) + FREE
+    from oracle.conf_differences import conf_sections
+    return "\n".join(out) + FREE + "\n" + "\n".join(conf_sections())
 
 
 if __name__ == "__main__":
