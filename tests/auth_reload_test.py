@@ -106,6 +106,20 @@ def test_a_single_user_stays_while_nothing_of_it_changes(start_server, conf):
     a.close()
 
 
+def test_who_came_in_without_a_password_does_not_need_one_now(start_server, conf):
+    """differences.py, no-auth-user-reload: nats-server closes it when the password of the no_auth_user changes."""
+    srv = start_server("-c", conf(users("{user: n, pass: x}") + "\nno_auth_user: n"))
+    said, silent = srv.raw().connect(), srv.raw()
+    silent.send(b"PING\r\n")
+    silent.expect(b"PONG\r\n")
+    conf(users("{user: n, pass: y, permissions: {publish: open}}") + "\nno_auth_user: n")
+    reload(srv)
+    for c in (said, silent):
+        c.send(b"PUB shut 0\r\n\r\n")
+        c.expect_err('Permissions Violation for Publish to "shut"')
+        c.close()
+
+
 def test_permissions_change_under_a_connection(start, conf):
     srv = start("-c", conf(users("{user: a, pass: b}", "{user: all, pass: p}")))
     a, every = signed_in(srv, "a", "b"), signed_in(srv, "all", "p")

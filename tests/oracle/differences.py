@@ -22,6 +22,7 @@ class Difference:
     reason: str
     explains: Optional[Callable[[bytes], bool]] = None
     repeats: Optional[tuple] = None  # a frame that nats-server may send twice instead of once
+    shown: Optional[tuple] = None    # (file, test): what shows it, where a recording cannot
 
 
 BARE_CR = re.compile(rb"\r(?!\n)")
@@ -128,36 +129,42 @@ DIFFERENCES = {
         ours="A wildcard subscription must be a subset of one allow pattern: `allow a.*` refuses `SUB a.>`.",
         theirs="Takes the wildcards of the subscription for literal tokens: `allow a.*` admits `SUB a.>`, and `allow *` admits `SUB >`, and nothing is filtered afterwards.",
         reason="A permission must not be wider than it reads. (A deny pattern is matched literally by both.)",
+        shown=("tests/oracle/permissions_test.py", "test_wildcard_subset"),
     ),
     "single-user-reload": Difference(
         sheet="03, section 13",
         ours="A client of the single user (`authorization { user, password }`) stays at a reload while both are the same.",
         theirs="Closes it without a word at every reload, whatever has changed.",
         reason="It lost nothing.",
+        shown=("tests/auth_reload_test.py", "test_a_single_user_stays_while_nothing_of_it_changes"),
     ),
     "bcrypt-reload": Difference(
         sheet="03, section 13; 05, F4",
         ours="A reload that puts another bcrypt hash in the place of one ends the connections of that user with `-ERR 'Authorization Violation'`, even if it is one of the same password; they come again.",
         theirs="Keeps what every client sent, and compares it with the new hash.",
         reason="No password is kept in memory.",
+        shown=("tests/auth_reload_test.py", "test_a_bcrypt_hash_may_take_the_place_of_another"),
     ),
     "no-auth-user-reload": Difference(
         sheet="03, section 13",
         ours="A reload that changes the password of the no_auth_user leaves those who came in without one.",
         theirs="Ends them with `-ERR 'Authorization Violation'`; newcomers are let in as before.",
         reason="Nothing has changed for them.",
+        shown=("tests/auth_reload_test.py", "test_who_came_in_without_a_password_does_not_need_one_now"),
     ),
     "repeated-connect": Difference(
         sheet="03, section 3.2; 05, F4",
         ours="A repeated CONNECT that names another user has to bring that user's password.",
         theirs="Takes the password of the CONNECT before where the new one brings none.",
         reason="No password is kept in memory.",
+        shown=("core/net/client_auth_test.c", "connect_again_is_a_login_again"),
     ),
     "authentication-timeout": Difference(
         sheet="01, section 10; 05, section 9",
         ours="The time for a login also runs while it waits for a thread that computes its bcrypt hash, and ends it there. Once the thread has begun it may finish.",
         theirs="Stops the clock when the CONNECT has come; hashes are computed by as many threads as there are logins.",
         reason="A flood of bad logins must not leave a queue behind for those who come after it.",
+        shown=("core/net/client_auth_test.c", "who_waits_too_long_for_the_pool_is_refused"),
     ),
 }
 

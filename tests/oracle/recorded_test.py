@@ -41,4 +41,4 @@ def test_intended_difference_exists(ident, reference_players):
 def test_every_difference_is_recorded_or_repeated():
     """Nothing is excused that no test shows."""
     recorded = {s.differs for s in SCENARIOS}
-    assert all(i in recorded or d.repeats for i, d in DIFFERENCES.items())
+    assert all(i in recorded or d.repeats or d.shown for i, d in DIFFERENCES.items())
