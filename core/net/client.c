@@ -6,6 +6,7 @@
 #include "core/broker/subject.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
+#include "proto/nats_hdr.h"
 
 enum {
     RTT_FRESH_S = 3600,     /* a round trip time older than an hour is measured again */
@@ -51,7 +52,7 @@ client_view(const uint8_t *p, uint32_t len)
     return (struct nats_view){.ptr = p, .len = len};
 }
 
-static void
+void
 client_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue)
 {
     char name[CONN_NAME_MAX];
@@ -130,13 +131,21 @@ client_has_prefix(const uint8_t *s, uint32_t len, const char *prefix, uint32_t p
     return len > prefix_len && memcmp(s, prefix, prefix_len) == 0;
 }
 
-/* Subjects that belong to the server. False: refused, and the client was told. */
+bool
+client_pub_allowed(struct net *n, struct conn *c, const uint8_t *s, uint32_t len)
+{
+    (void)n;
+    (void)c;
+    return !client_has_prefix(s, len, "_GR_.", 5) && !(len >= 5 && memcmp(s, "$NRG.", 5) == 0);
+}
+
+/* False: refused, and the client was told. */
 static bool
 client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m)
 {
     const uint8_t *s = m->subject, *r = m->reply;
 
-    if (client_has_prefix(s, m->subject_len, "_GR_.", 5) || (m->subject_len >= 5 && memcmp(s, "$NRG.", 5) == 0)) {
+    if (!client_pub_allowed(n, c, s, m->subject_len)) {
         client_violation(n, c, NATS_PERM_PUBLISH, client_view(s, m->subject_len), (struct nats_view){0});
         return false;
     }
@@ -149,8 +158,8 @@ client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m)
     return true;
 }
 
-/* " reply hdr size\r\npayload\r\n" for a publish that was written otherwise (tabs, several spaces). False: no memory. */
-static bool
+/* " reply hdr size\r\npayload\r\n" for a publish that was written otherwise (tabs, several spaces). */
+bool
 client_make_tail(struct net *n, const struct nats_op *op, struct pub_msg *m)
 {
     uint32_t hdr_text_len = op->kind == NATS_HPUB ? op->hdr_text_len : 0;
@@ -203,30 +212,87 @@ client_on_begun(struct net *n, struct conn *c, const struct nats_op *op)
         (void)client_write_err(n, c, NATS_ERR_INVALID_PUB_SUBJECT); /* without memory it closes c itself */
 }
 
+/* The operation is over, however it ended. */
+static enum client_result
+client_pub_done(struct conn *c)
+{
+    c->flags &= (uint16_t) ~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
+    return CLIENT_NEXT;
+}
+
+/* The publish is allowed: tell a verbose client, once, even if the publish itself has to wait for room. */
+static void
+client_pub_ok(struct net *n, struct conn *c)
+{
+    if ((c->flags & CONN_OP_BEGUN) == 0)
+        client_ok(n, c);
+    c->flags |= CONN_OP_BEGUN;
+}
+
+/* Refused, and told; t: its trace, NULL without. */
+static enum client_result
+client_pub_refused(struct net *n, struct conn *c, const struct pub_msg *m, const struct client_trace *t)
+{
+    if (t != NULL)
+        client_trace_refused(n, c, t, n->texts.line); /* where client_violation left its text */
+    broker_count_in(&n->broker, m); /* as nats-server does */
+    return client_pub_done(c);
+}
+
+/* A publish whose headers may ask for a trace. t: subject and mapped are set. False: *ret_r is the whole answer. */
+static bool
+client_pub_traced(struct net *n, struct conn *c, const struct nats_op *op, struct pub_msg *m, struct client_trace *t, enum client_result *ret_r)
+{
+    struct client_trace read = {0};
+
+    switch (client_trace_read(n, c, op, m, &read)) {
+    case TRACED_NO: return true;
+    case TRACED_DROP: *ret_r = client_pub_done(c); return false;
+    case TRACED_AGAIN: *ret_r = CLIENT_AGAIN; return false;
+    case TRACED_YES:
+    default: break;
+    }
+    read.subject = t->subject;
+    read.mapped = t->mapped;
+    if (!client_may_publish(n, c, m)) {
+        *ret_r = client_pub_refused(n, c, m, &read);
+        return false;
+    }
+    client_pub_ok(n, c);
+    *ret_r = client_trace_publish(n, c, m, &read) == OK ? client_pub_done(c) : CLIENT_AGAIN;
+    return false;
+}
+
 /* What a publish may have to do before it is published. False: *ret_r is the whole answer. */
 __attribute__((noinline)) static bool
 client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struct pub_msg *m, enum client_result *ret_r)
 {
+    struct client_trace t = {.subject = client_view(m->subject, m->subject_len)};
+    enum client_mapped mapped = MAPPED_NO;
+
     if (op->tail == NULL && !client_make_tail(n, op, m)) {
         *ret_r = CLIENT_AGAIN; /* a pool run dry is back-pressure */
         return false;
     }
     if ((c->flags & CONN_PEDANTIC) != 0)
         client_on_begun(n, c, op);
-    if ((c->flags & CONN_MAPPED) != 0 && !client_map(n, c, m)) {
+    if ((c->flags & CONN_MAPPED) != 0)
+        mapped = client_map(n, c, m);
+    if (mapped == MAPPED_AGAIN) {
         *ret_r = CLIENT_AGAIN;
         return false;
     }
+    if (UNLIKELY(m->hdr && nats_hdr_maybe_trace(op->payload, op->hdr_size))) {
+        if (mapped == MAPPED_YES)
+            t.mapped = client_view(m->subject, m->subject_len);
+        if (!client_pub_traced(n, c, op, m, &t, ret_r))
+            return false;
+    }
     if (!client_may_publish(n, c, m)) {
-        broker_count_in(&n->broker, m); /* as nats-server does */
-        c->flags &= (uint16_t) ~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
-        *ret_r = CLIENT_NEXT;
+        *ret_r = client_pub_refused(n, c, m, NULL);
         return false;
     }
-    /* Told once, even if the publish itself has to wait for room. */
-    if ((c->flags & CONN_OP_BEGUN) == 0)
-        client_ok(n, c);
-    c->flags |= CONN_OP_BEGUN;
+    client_pub_ok(n, c);
     return true;
 }
 
@@ -249,16 +315,16 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
     m.from_slot = c->ep.slot;
     m.from_shard = (uint8_t)n->sh->id;
     m.hops = 0;
+    m.trace = 0;
 
-    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_MAPPED)) == 0 && op->tail != NULL && op->subject[0] != '_' &&
+    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_MAPPED)) == 0 && !m.hdr && op->tail != NULL && op->subject[0] != '_' &&
                  op->subject[0] != '$' && (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
     enum client_result r;
     if (UNLIKELY(!plain) && !client_before_pub(n, c, op, &m, &r))
         return r;
     if (UNLIKELY(broker_publish(&n->broker, &m) != OK))
         return CLIENT_AGAIN;
-    c->flags &= (uint16_t) ~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
-    return CLIENT_NEXT;
+    return client_pub_done(c);
 }
 
 /* ---- SUB, UNSUB ---- */
@@ -438,7 +504,7 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
 }
 
 void
-client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad)
+client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad, const uint8_t *buf, size_t len)
 {
     char name[CONN_NAME_MAX];
 
@@ -447,6 +513,8 @@ client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const str
     COUNT(&n->sh->counters, protocol_errors, 1);
     if (bad->err == NATS_ERR_MAX_PAYLOAD)
         COUNT(&n->sh->counters, payloads_refused, 1);
+    if (bad->err == NATS_ERR_MAX_PAYLOAD)
+        client_trace_oversized(n, c, buf, len, bad->size);
     (void)nats_bad_text(bad, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
     log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);
     if (bad->err != NATS_ERR_NONE)

@@ -57,6 +57,7 @@ struct net_cfg {
     bool no_stall; /* no_fast_producer_stall */
     struct hash_key key;
     const struct mapping *mappings; /* of $G; NULL: none */
+    const char *event_extra; /* `"tags":[..],"metadata":{..},` of the server in its events; NULL: nothing */
     struct nats_info_server info; /* the part of INFO that is the same for all */
 };
 
