@@ -88,6 +88,7 @@ nats_connect_wipe_secrets(struct nats_connect *c)
 {
     struct json_str *const secrets[] = {&c->pass, &c->auth_token, &c->sig, &c->jwt, &c->proxy_sig};
 
+    c->had_token |= c->auth_token.len > 0;
     for (size_t i = 0; i < N_ELEMS(secrets); i++) {
         if (secrets[i]->len > 0) /* it is ours, inside c->strings */
             sodium_memzero(c->strings + (secrets[i]->ptr - c->strings), secrets[i]->len);

@@ -27,6 +27,7 @@ struct nats_connect {
     bool            verbose, pedantic, echo; /* default true */
     bool            tls_required, headers, no_responders;
     bool            new_account; /* obsolete: true = Authorization Violation */
+    bool            had_token; /* an auth_token was wiped */
     char           *strings; /* private: the allocation */
     size_t          strings_len;
 };

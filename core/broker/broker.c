@@ -191,7 +191,19 @@ broker_unsubscribe(struct broker *b, struct endpoint *ep, const uint8_t *sid, ui
         s->max = max;
         return OK;
     }
-    if (!broker_tell_room(b, broker_tell_len(b, sub)))
+    return broker_remove_sub(b, ep, sub);
+}
+
+bool
+broker_can_remove(struct broker *b, uint32_t sub)
+{
+    return broker_tell_room(b, broker_tell_len(b, sub));
+}
+
+enum err
+broker_remove_sub(struct broker *b, struct endpoint *ep, uint32_t sub)
+{
+    if (!broker_can_remove(b, sub))
         return ERR_AGAIN;
     sidmap_remove(&ep->sids, b->ix, sub);
     ep->n_subs--;
@@ -331,6 +343,42 @@ broker_msg_of_record(struct broker *b, const struct record_msg *r, const uint8_t
     };
 }
 
+/* What follows of a run; what the budget leaves of it begins with the next drain, when the record that led it may be gone. */
+static void
+broker_on_run(struct broker *b, uint32_t from, struct pub_msg *m)
+{
+    struct mbox *box = b->sh->in[from];
+    struct broker_run *run = &b->runs[from];
+
+    const struct match *mt = interest_match(b->ix, m->acc, m->subject, m->subject_len, &b->hint_peer[from]);
+    broker_deliver_run(b, mt, m, box);
+    if (mbox_look(box, RECORD_MORE) == NULL || m->subject == run->subject)
+        return;
+    ASSERT(m->subject_len <= RECORD_RUN_SUBJECT_MAX);
+    run->acc = m->acc;
+    run->from_slot = m->from_slot;
+    run->subject_len = m->subject_len;
+    memcpy(run->subject, m->subject, m->subject_len);
+}
+
+/* A run goes on that an earlier drain began. */
+static void
+broker_on_more(struct broker *b, uint32_t from, const struct record_more *r)
+{
+    const struct broker_run *run = &b->runs[from];
+    struct pub_msg m = {
+        .subject = run->subject,
+        .subject_len = run->subject_len,
+        .acc = run->acc,
+        .from_slot = run->from_slot,
+        .from_shard = (uint8_t)from,
+    };
+    record_more_msg(r, &m);
+    const struct match *mt = interest_match(b->ix, m.acc, m.subject, m.subject_len, &b->hint_peer[from]);
+    (void)broker_deliver_lists(b, mt, &m);
+    broker_on_run(b, from, &m);
+}
+
 static void
 broker_on_msg(struct broker *b, uint32_t from, const struct record_msg *r)
 {
@@ -344,6 +392,10 @@ broker_on_msg(struct broker *b, uint32_t from, const struct record_msg *r)
         (void)broker_deliver_lists(b, mt, &m); /* a peer's interest may have gone meanwhile */
     if (UNLIKELY(names_len > 0))
         broker_serve_queues(b, mt, &m, names, names_len);
+    if (LIKELY(mbox_look(b->sh->in[from], RECORD_MORE) != NULL)) {
+        m.hdr = false;
+        broker_on_run(b, from, &m);
+    }
 }
 
 /* The same for a message that is traced. */
@@ -380,6 +432,9 @@ broker_on_record(struct broker *b, uint32_t from, const struct mbox_rec *rec)
         return;
     case RECORD_TRACE_PART:
         msg_trace_on_part(b, rec);
+        return;
+    case RECORD_MORE:
+        broker_on_more(b, from, (const struct record_more *)(const void *)rec);
         return;
     case RECORD_STALL: {
         const struct record_stall *st = (const struct record_stall *)(const void *)rec;

@@ -32,6 +32,7 @@ enum {
 };
 
 struct broker;
+struct pub_msg;
 struct msg_tracing;
 struct out;
 
@@ -53,6 +54,11 @@ struct broker_ops {
     /* For the events of msg_trace.h: the constant part of what names this server, `"name":..,"flags":0`, and who is behind ep. */
     void (*put_server)(struct broker *b, struct out *o);
     void (*get_who)(struct broker *b, const struct endpoint *ep, struct broker_who *ret);
+    /* ep is EP_CHECKED: whether m may be delivered to its subscription sub. Asked of candidates that get nothing in the end, too. NULL: nobody is
+     * EP_CHECKED. */
+    bool (*may_take)(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m);
+    /* And it gets it. */
+    void (*on_take)(struct broker *b, struct endpoint *ep, const struct pub_msg *m);
 };
 
 /* A message being published. Views. */
@@ -87,6 +93,18 @@ struct broker_pick {
     uint32_t shard;
 };
 
+/* The message record that more of a run may follow, towards one shard. */
+struct broker_lead {
+    const struct record_msg *rec; /* view while its batch is open, and nothing else was pushed: then the mailbox ends at ... */
+    uint64_t end;
+};
+
+/* A run that was taken in part: what its records share. */
+struct broker_run {
+    uint32_t acc, from_slot, subject_len;
+    uint8_t subject[RECORD_RUN_SUBJECT_MAX];
+};
+
 struct broker {
     struct shard *sh;
     struct interest *ix;
@@ -104,6 +122,8 @@ struct broker {
     uint32_t cap_picks;
     uint64_t rng;
     uint32_t hint_peer[SHARDS_MAX];
+    struct broker_lead leads[SHARDS_MAX]; /* to shard i */
+    struct broker_run runs[SHARDS_MAX];   /* from shard i */
     struct broker_deferred *deferred, **deferred_end;
     uint32_t n_deferred;
     struct msg_tracing *tracing; /* NULL: nothing was traced yet */
@@ -132,6 +152,10 @@ enum err broker_subscribe(struct broker *b, struct endpoint *ep, const uint8_t *
 /* Unsubscribe now (max 0), or after max messages in all. Unknown sid: OK.
  *   fail  ERR_AGAIN */
 enum err broker_unsubscribe(struct broker *b, struct endpoint *ep, const uint8_t *sid, uint32_t sid_len, uint32_t max);
+
+/* Whether the mailboxes have room for the news that sub is gone; remove a living subscription of ep. fail: ERR_AGAIN */
+bool broker_can_remove(struct broker *b, uint32_t sub);
+enum err broker_remove_sub(struct broker *b, struct endpoint *ep, uint32_t sub);
 
 /* Publish m, whose publisher is m->from. Sends the 503 if nobody is there and the publisher wants it.
  *   fail  ERR_AGAIN */
@@ -171,7 +195,8 @@ bool broker_drop_subs(struct broker *b, struct endpoint *ep);
 /* The same for an endpoint that is EP_DEAD from now on. True: its slot may be reused. */
 bool broker_forget(struct broker *b, struct endpoint *ep);
 
-/* A record of a peer (types below RECORD_NET). */
+/* A record of a peer (types below RECORD_NET), just taken from its mailbox. Takes the rest of a run as well, as far as the shard's budget
+ * goes. */
 void broker_on_record(struct broker *b, uint32_t from, const struct mbox_rec *rec);
 /* After a drain: pass on what waited. False: some still wait, handle no events. */
 bool broker_on_drained(struct broker *b);

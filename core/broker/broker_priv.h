@@ -8,8 +8,19 @@
 bool broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m);
 /* Deliver to all own plain subscriptions; how many took it. */
 uint32_t broker_deliver_lists(struct broker *b, const struct match *mt, const struct pub_msg *m);
+/* The same for each record of the run that the peer's mailbox, being drained, holds next, until the budget is gone. m: what all share. */
+void broker_deliver_run(struct broker *b, const struct match *mt, struct pub_msg *m, struct mbox *box);
 /* Note that sub has died: skipped from now on, removed by broker_reap. */
 void broker_bury(struct broker *b, uint32_t sub);
+/* What of a run's message is its own. */
+static inline void
+record_more_msg(const struct record_more *r, struct pub_msg *m)
+{
+    m->tail = r->tail;
+    m->tail_len = r->rec.len - (uint32_t)sizeof(*r);
+    m->payload_off = r->rec.aux;
+}
+
 /* The publisher, if it is of this shard, and still there. (Its slot may be somebody else's by now, who then pauses for a moment.) */
 static inline struct endpoint *
 broker_from(struct broker *b, uint32_t shard, uint32_t slot)

@@ -10,6 +10,7 @@
 enum {
     DELIVER_WHOLE_MAX = 16384, /* longer messages are cut over buffers instead of wasting the rest of one */
     DELIVER_SLACK = SUB_SID_INLINE, /* a short sid is copied as one word, which may reach behind the message */
+    DELIVER_HEAD_MAX = 64,     /* "MSG subject sid", as it is copied for each message of a run: whole */
 };
 
 /* Decimal digits of v; how many. */
@@ -130,6 +131,32 @@ deliver_stall(struct broker *b, const struct pub_msg *m)
     r->pad = 0;
 }
 
+/* Of an endpoint that is dead or checked: whether it takes m, which it is told then. */
+__attribute__((noinline)) static bool
+deliver_checked(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
+{
+    if ((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0) || !b->ops->may_take(b, ep, sub, m))
+        return false;
+    b->ops->on_take(b, ep, m);
+    return true;
+}
+
+/* m went into ep's queue, which is past that mark now. */
+__attribute__((cold, noinline)) static void
+deliver_pressed(struct broker *b, struct endpoint *ep, const struct pub_msg *m)
+{
+    if (ep->out.n_bytes > ep->n_pending_max)
+        (void)deliver_slow(b, ep); /* this message counts as taken: it was queued */
+    else
+        deliver_stall(b, m);
+}
+
+static inline uint64_t
+deliver_mark(const struct endpoint *ep)
+{
+    return ep->n_pending_max / 4 * 3;
+}
+
 bool
 broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
 {
@@ -137,8 +164,10 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
     if (UNLIKELY((s->flags & SUB_DEAD) != 0))
         return false;
     struct endpoint *ep = broker_ep(b, s->ep);
-    if (UNLIKELY((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0)))
-        return false;
+    if (UNLIKELY((ep->flags & (EP_DEAD | EP_CHECKED)) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0))) {
+        if ((ep->flags & EP_CHECKED) == 0 || !deliver_checked(b, ep, sub, m))
+            return false;
+    }
     if (UNLIKELY(!deliver_format(b, ep, s, m)))
         return false;
     b->sh->work_left--;
@@ -155,13 +184,8 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
         broker_bury(b, sub);
     }
     broker_mark_dirty(b, ep);
-    if (UNLIKELY(ep->out.n_bytes > ep->n_pending_max / 4 * 3)) {
-        if (ep->out.n_bytes > ep->n_pending_max) {
-            (void)deliver_slow(b, ep); /* this message counts as taken: it was queued */
-            return true;
-        }
-        deliver_stall(b, m);
-    }
+    if (UNLIKELY(ep->out.n_bytes > deliver_mark(ep)))
+        deliver_pressed(b, ep, m);
     return true;
 }
 
@@ -177,4 +201,92 @@ broker_deliver_lists(struct broker *b, const struct match *mt, const struct pub_
             n_taken += broker_deliver(b, subs[i], m);
     }
     return n_taken;
+}
+
+/* ---- runs ---- */
+
+/* "MSG subject sid", or 0 if that is longer than DELIVER_HEAD_MAX. */
+static uint32_t
+deliver_head(uint8_t to[DELIVER_HEAD_MAX], const struct sub *s, const struct pub_msg *m)
+{
+    uint32_t sid_len;
+    const uint8_t *sid = sub_sid(s, &sid_len);
+    uint32_t len = 4 + m->subject_len + 1 + sid_len;
+
+    if (len > DELIVER_HEAD_MAX)
+        return 0;
+    memcpy(to, "MSG ", 4);
+    memcpy(to + 4, m->subject, m->subject_len);
+    to[4 + m->subject_len] = ' ';
+    memcpy(to + len - sid_len, sid, sid_len);
+    return len;
+}
+
+/* n messages of a run went into ep's queue for s. */
+static void
+deliver_count(struct broker *b, struct endpoint *ep, struct sub *s, uint32_t n, uint64_t n_bytes)
+{
+    ep->out_msgs += n;
+    ep->out_bytes += n_bytes;
+    COUNT(&b->sh->counters, out_msgs, n);
+    COUNT(&b->sh->counters, out_bytes, n_bytes);
+    uint64_t n_sub = ((uint64_t)s->n_hi << 32 | s->n_lo) + n;
+    s->n_lo = (uint32_t)n_sub;
+    s->n_hi = (uint16_t)(n_sub >> 32);
+    broker_mark_dirty(b, ep);
+}
+
+/* A run for one subscriber, where nothing of a message has to be looked at but its length: what is the same for all is done once.
+ * Stops where something must be: the rest is for broker_deliver. */
+static void
+deliver_run_one(struct broker *b, uint32_t sub, struct pub_msg *m, struct mbox *box)
+{
+    struct sub *s = interest_sub(b->ix, sub);
+    struct endpoint *ep = broker_ep(b, s->ep);
+    uint8_t head[DELIVER_HEAD_MAX];
+    uint32_t n = 0, head_len = deliver_head(head, s, m);
+    uint64_t n_bytes = 0, mark = deliver_mark(ep);
+    int64_t n_max = b->sh->work_left / 2; /* the record and the delivery */
+    const struct mbox_rec *rec;
+    bool memory = true;
+
+    if (head_len == 0 || s->max != 0 || (s->flags & SUB_DEAD) != 0 || (ep->flags & (EP_DEAD | EP_CHECKED)) != 0)
+        return;
+    while (n < n_max && ep->out.n_bytes <= mark && (rec = mbox_take_type(box, RECORD_MORE)) != NULL) {
+        record_more_msg((const struct record_more *)(const void *)rec, m);
+        uint8_t *to = outq_reserve(&ep->out, b->sh->bufs, m->tail_len + DELIVER_HEAD_MAX);
+        if (UNLIKELY(to == NULL)) {
+            memory = false;
+            break;
+        }
+        memcpy(to, head, DELIVER_HEAD_MAX);
+        memcpy(to + head_len, m->tail, m->tail_len);
+        outq_commit(&ep->out, head_len + m->tail_len);
+        n_bytes += m->tail_len - 2 - m->payload_off;
+        n++;
+    }
+    uint32_t n_taken = n + (memory ? 0 : 1);
+    COUNT(&b->sh->counters, mbox_msgs_in, n_taken);
+    b->sh->work_left -= n_taken + n;
+    if (n > 0)
+        deliver_count(b, ep, s, n, n_bytes);
+    if (UNLIKELY(!memory))
+        (void)deliver_no_memory(b, ep);
+    else if (UNLIKELY(n > 0 && ep->out.n_bytes > mark))
+        deliver_pressed(b, ep, m);
+}
+
+void
+broker_deliver_run(struct broker *b, const struct match *mt, struct pub_msg *m, struct mbox *box)
+{
+    const struct mbox_rec *rec;
+
+    if (LIKELY(mt->n_lists == 1 && mt->lists[0]->n == 1))
+        deliver_run_one(b, sublist_items(mt->lists[0])[0], m, box);
+    while (b->sh->work_left > 0 && (rec = mbox_take_type(box, RECORD_MORE)) != NULL) {
+        COUNT(&b->sh->counters, mbox_msgs_in, 1);
+        b->sh->work_left--;
+        record_more_msg((const struct record_more *)(const void *)rec, m);
+        (void)broker_deliver_lists(b, mt, m);
+    }
 }

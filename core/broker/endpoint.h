@@ -20,6 +20,7 @@ enum endpoint_flag {
     EP_NO_RESPOND = 4, /* wants 503 when nobody answers */
     EP_DEAD = 8,       /* gets nothing any more; will be closed */
     EP_DIRTY = 16,     /* in the broker's list of endpoints with something to send */
+    EP_CHECKED = 32,   /* ask broker_ops.may_take, and tell on_take, of every delivery to it */
 };
 
 struct endpoint {

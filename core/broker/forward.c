@@ -216,8 +216,47 @@ forward_part_put(struct broker *b, uint32_t shard, const struct pub_msg *m, cons
     }
 }
 
+/* ---- runs ---- */
+
+/* Push m as one more of the run that ends shard's mailbox. False: it is none of that run, or room has to be looked for. */
+static inline bool
+forward_more(struct broker *b, uint32_t shard, const struct pub_msg *m)
+{
+    struct broker_lead *lead = &b->leads[shard];
+    struct mbox *box = b->sh->out[shard];
+
+    if (lead->end != mbox_end(box) || !mbox_dirty(box))
+        return false;
+    const struct record_msg *r = lead->rec;
+    if (r->from != m->from_slot || r->acc != m->acc || r->subject_len != m->subject_len || m->hdr ||
+        !bytes_equal(r->bytes, m->subject, m->subject_len))
+        return false;
+    uint32_t len = (uint32_t)sizeof(struct record_more) + m->tail_len;
+    struct record_more *more = (void *)mbox_push_quick(box, RECORD_MORE, len);
+    if (more == NULL)
+        return false;
+    lead->end = mbox_end(box);
+    more->rec.aux = (uint16_t)m->payload_off;
+    COUNT(&b->sh->counters, mbox_msgs_out, 1);
+    COUNT(&b->sh->counters, mbox_bytes_out, len);
+    memcpy(more->tail, m->tail, m->tail_len);
+    return true;
+}
+
+/* A record of its own for m, which more of the same may follow. */
+__attribute__((noinline)) static void
+forward_lead(struct broker *b, uint32_t shard, const struct pub_msg *m)
+{
+    const uint8_t *tail = forward_put(b, shard, m, NULL, 0, RECORD_MSG_PLAIN, 0, false);
+
+    if (m->subject_len > RECORD_RUN_SUBJECT_MAX)
+        return;
+    b->leads[shard].rec = CONTAINER_OF(tail - m->subject_len, struct record_msg, bytes);
+    b->leads[shard].end = mbox_end(b->sh->out[shard]);
+}
+
 /* The common case: small, and no queue group. */
-static enum err
+__attribute__((noinline)) static enum err
 forward_plain(struct broker *b, const struct pub_msg *m, uint64_t shards)
 {
     uint64_t len = forward_len_untraced(m, 0, false);
@@ -227,8 +266,11 @@ forward_plain(struct broker *b, const struct pub_msg *m, uint64_t shards)
         room &= forward_room(b, (uint32_t)__builtin_ctzll(s), len, 0);
     if (UNLIKELY(!room))
         return ERR_AGAIN;
-    for (uint64_t s = shards; s != 0; s &= s - 1)
-        (void)forward_put(b, (uint32_t)__builtin_ctzll(s), m, NULL, 0, RECORD_MSG_PLAIN, 0, false);
+    for (uint64_t s = shards; s != 0; s &= s - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(s);
+        if (!forward_more(b, i, m))
+            forward_lead(b, i, m);
+    }
     return OK;
 }
 
@@ -275,7 +317,11 @@ forward_any(struct broker *b, const struct pub_msg *m, uint64_t plain, const str
 enum err
 broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks)
 {
-    if (LIKELY(n_picks == 0 && !forward_by_ref(b, m) && !MUTANT(b->sh->set, MUTATE_PARTIAL)))
+    bool simple = n_picks == 0 && !forward_by_ref(b, m);
+
+    if (LIKELY(simple && (plain & (plain - 1)) == 0 && forward_more(b, (uint32_t)__builtin_ctzll(plain), m)))
+        return OK;
+    if (simple && !MUTANT(b->sh->set, MUTATE_PARTIAL))
         return forward_plain(b, m, plain);
     return forward_any(b, m, plain, picks, n_picks);
 }

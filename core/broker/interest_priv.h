@@ -15,6 +15,7 @@
 #include "core/broker/subject.h"
 #include "core/broker/tagtab.h"
 #include "core/broker/varpool.h"
+#include "core/rt/copy.h"
 #include "core/rt/slab.h"
 #include "core/rt/util.h"
 
@@ -244,28 +245,6 @@ interest_mix(const struct interest *ix, uint32_t a, uint32_t b, uint32_t c, uint
     h = (h >> 32) % INTEREST_TEST_HASHES << 32;
 #endif
     return (uint32_t)(h >> 32);
-}
-
-static inline bool
-bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t len)
-{
-    uint64_t x, y;
-    if (len >= 8) {
-        for (uint32_t i = 0; i + 8 < len; i += 8) {
-            memcpy(&x, a + i, 8);
-            memcpy(&y, b + i, 8);
-            if (x != y)
-                return false;
-        }
-        memcpy(&x, a + len - 8, 8);
-        memcpy(&y, b + len - 8, 8);
-        return x == y;
-    }
-    for (uint32_t i = 0; i < len; i++) {
-        if (a[i] != b[i])
-            return false;
-    }
-    return true;
 }
 
 /* Grow *p to hold at least n objects of len bytes, by half at a time. p is an array of pointers, or a pointer to one object. */

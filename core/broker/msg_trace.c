@@ -68,6 +68,7 @@ struct msg_tracing {
 };
 
 static const char egress_no_echo[] = "Not delivered because of no echo";
+static const char egress_denied[] = "Not delivered because subscription denies this subject";
 static const char egress_closed[] = "Not delivered because client is closed";
 
 static void trace_finish(struct broker *b, struct trace_slot *s);
@@ -469,11 +470,13 @@ note_egress(struct broker *b, uint32_t sub, const struct endpoint *ep, const cha
 
 /* Why sub cannot take m now; NULL: it can. */
 static const char *
-egress_error(const struct endpoint *ep, const struct pub_msg *m)
+egress_error(struct broker *b, uint32_t sub, struct endpoint *ep, const struct pub_msg *m)
 {
     if ((ep->flags & EP_DEAD) != 0)
         return egress_closed;
-    return ep == m->from && (ep->flags & EP_ECHO) == 0 ? egress_no_echo : NULL;
+    if (ep == m->from && (ep->flags & EP_ECHO) == 0)
+        return egress_no_echo;
+    return (ep->flags & EP_CHECKED) == 0 || b->ops->may_take(b, ep, sub, m) ? NULL : egress_denied;
 }
 
 bool
@@ -483,8 +486,8 @@ msg_trace_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
 
     if ((s->flags & SUB_DEAD) != 0)
         return false; /* to everybody else it is gone already */
-    const struct endpoint *ep = broker_ep(b, s->ep);
-    const char *error = egress_error(ep, m);
+    struct endpoint *ep = broker_ep(b, s->ep);
+    const char *error = egress_error(b, sub, ep, m);
     /* Noted first: a subscription that this message exhausts shows what it was. */
     note_egress(b, sub, ep, error);
     if (error != NULL)
@@ -512,9 +515,9 @@ msg_trace_refused(struct broker *b, const struct match_group *g, const struct pu
         const uint32_t *subs = sublist_items(&g->parts[p]->members);
         for (uint32_t i = 0, n = g->parts[p]->members.n; i < n; i++) {
             const struct sub *s = interest_sub(b->ix, subs[i]);
-            const struct endpoint *ep = broker_ep(b, s->ep);
+            struct endpoint *ep = broker_ep(b, s->ep);
             if ((s->flags & SUB_DEAD) == 0)
-                note_egress(b, subs[i], ep, egress_error(ep, m));
+                note_egress(b, subs[i], ep, egress_error(b, subs[i], ep, m));
         }
     }
 }

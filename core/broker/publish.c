@@ -59,8 +59,10 @@ pick_can_take(struct broker *b, uint32_t sub, const struct pub_msg *m)
     const struct sub *s = interest_sub(b->ix, sub);
     if ((s->flags & SUB_DEAD) != 0)
         return false;
-    const struct endpoint *ep = broker_ep(b, s->ep);
-    return (ep->flags & EP_DEAD) == 0 && !(ep == m->from && (ep->flags & EP_ECHO) == 0);
+    struct endpoint *ep = broker_ep(b, s->ep);
+    if ((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0))
+        return false;
+    return LIKELY((ep->flags & EP_CHECKED) == 0) || b->ops->may_take(b, ep, sub, m);
 }
 
 uint32_t
@@ -197,15 +199,46 @@ serve_own(struct broker *b, const struct match_group *g, const struct pub_msg *m
     return false;
 }
 
+/* Whether the group has members here that live, and whose permissions may keep them from taking something. */
+static bool
+serve_has_checked(struct broker *b, const struct match_group *g)
+{
+    for (uint32_t i = 0, n = pick_n_members(g); i < n; i++) {
+        const struct sub *s = interest_sub(b->ix, pick_member_at(g, i));
+        uint8_t flags = broker_ep(b, s->ep)->flags;
+        if ((s->flags & SUB_DEAD) == 0 && (flags & EP_DEAD) == 0 && (flags & EP_CHECKED) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The shard to pass it on to. Where members are here that may not take it, those elsewhere are asked in turn, round the shards: a random walk
+ * would ask some again and again. */
+static uint32_t
+serve_next_shard(struct broker *b, const struct match_group *g, bool checked)
+{
+    if (!checked)
+        return (uint32_t)broker_pick_shard(b, g, UINT64_MAX);
+    for (uint32_t i = 1;; i++) {
+        uint32_t at = (b->sh->id + i) % b->sh->n_shards;
+        ASSERT(i < b->sh->n_shards); /* the group has members elsewhere */
+        if (broker_pick_shard(b, g, BIT64(at)) >= 0)
+            return at;
+    }
+}
+
 /* A peer's member; ERR_AGAIN: its mailbox is full. */
 static enum err
 serve_pass(struct broker *b, const struct match_group *g, const struct pub_msg *m)
 {
-    if (g == NULL || broker_n_remote(g) == 0 || m->hops >= BROKER_HOPS_MAX || MUTANT(b->sh->set, MUTATE_NO_PASS_ON)) {
+    bool checked = g != NULL && serve_has_checked(b, g);
+    uint32_t hops_max = checked ? b->sh->n_shards : BROKER_HOPS_MAX; /* once round */
+
+    if (g == NULL || broker_n_remote(g) == 0 || m->hops >= hops_max || MUTANT(b->sh->set, MUTATE_NO_PASS_ON)) {
         COUNT(&b->sh->counters, queue_dropped, 1); /* nobody is in the group any more, as if it had come to nobody */
         return OK;
     }
-    struct broker_pick pick = {.name = g->name, .name_len = g->name_len, .shard = (uint32_t)broker_pick_shard(b, g, UINT64_MAX)};
+    struct broker_pick pick = {.name = g->name, .name_len = g->name_len, .shard = serve_next_shard(b, g, checked)};
     struct pub_msg passed = *m;
     passed.hops++;
     enum err e = broker_forward(b, &passed, 0, &pick, 1);

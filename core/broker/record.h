@@ -3,6 +3,8 @@
  * interest  a literal or wildcard subject has plain subscriptions here / has none any more; a queue group has n members here
  * message   a publish, once for each interested shard: to all plain subscriptions there and/or to one member each of
  *           the queue groups named
+ * more      a run: another publish of the same publisher to the same subject and to plain subscriptions alone, without headers. Stands right
+ *           behind the message record whose account, subject and publisher it shares, in the same batch, or behind another of these
  * Types from RECORD_NET on are core/net's own.
  *
  * Threads  encode: the producer; decode: the consumer. Memory  views into the ring.
@@ -21,6 +23,7 @@ enum record_type {
     RECORD_TRACED, /* a RECORD_MSG whose bytes begin with a u32: pub_msg.trace */
     RECORD_TRACE_PART, /* what became of such a message: see msg_trace.h */
     RECORD_STALL, /* a subscriber here is behind: slow its producer down */
+    RECORD_MORE,  /* a run: the message record before it, again, with another tail */
     RECORD_NET = 32,
 };
 
@@ -70,6 +73,15 @@ struct record_trace_part {
     uint32_t n_claims;   /* more answers will come instead */
     uint32_t len;
     uint8_t bytes[];
+};
+
+/* Longer subjects make no runs: whoever takes a run in two parts keeps the subject. */
+enum { RECORD_RUN_SUBJECT_MAX = 96 };
+
+/* What of a publish is its own. (Where a reply stands in the tail is for those alone who strip headers, or pass on to a group.) */
+struct record_more {
+    struct mbox_rec rec; /* len: of the tail, after this head; aux: where in it the payload begins */
+    uint8_t tail[];
 };
 
 /* The producer's endpoint `to` should pause. */

@@ -162,6 +162,62 @@ sidmap_any(const struct sidmap *m, uint32_t *cursor)
     return m->cap == SIDMAP_MANY ? tagtab_any(m->u.many, cursor, &tag) : sidmap_items(m)[m->n - 1];
 }
 
+uint32_t
+sidmap_next(const struct sidmap *m, uint64_t *cursor)
+{
+    if (m->cap != SIDMAP_MANY)
+        return *cursor < m->n ? sidmap_items(m)[(*cursor)++] : 0;
+    uint32_t seg = (uint32_t)(*cursor >> 32), i = (uint32_t)*cursor; /* segment, and slot in it */
+    for (; seg < m->u.many->n_segs; seg++, i = 0) {
+        const struct tagtab_seg *g = &m->u.many->segs[seg];
+        for (; i < g->n_slots; i++) {
+            if (g->slots[i].val == 0)
+                continue;
+            *cursor = (uint64_t)seg << 32 | (i + 1);
+            return g->slots[i].val;
+        }
+    }
+    *cursor = (uint64_t)seg << 32;
+    return 0;
+}
+
+void
+sidmap_list(const struct sidmap *m, struct sidmap_item *ret)
+{
+    uint32_t n = 0;
+
+    if (m->cap != SIDMAP_MANY) {
+        for (const uint32_t *items = sidmap_items(m); n < m->n; n++)
+            ret[n] = (struct sidmap_item){.sub = items[n]};
+        return;
+    }
+    const struct tagtab *t = m->u.many;
+    for (uint32_t k = 0; k < t->n_segs; k++) {
+        for (uint32_t i = 0; i < t->segs[k].n_slots; i++) {
+            const struct tagtab_slot *p = &t->segs[k].slots[i];
+            if (p->val != 0)
+                ret[n++] = (struct sidmap_item){.sub = p->val, .tag = p->tag};
+        }
+    }
+    ASSERT(n == m->n);
+}
+
+bool
+sidmap_has(const struct sidmap *m, struct sidmap_item item)
+{
+    if (m->cap != SIDMAP_MANY) {
+        const uint32_t *items = sidmap_items(m);
+        uint32_t i = 0;
+        while (i < m->n && items[i] != item.sub)
+            i++;
+        return i < m->n;
+    }
+    const struct tagtab_slot *p = tagtab_find(m->u.many, item.tag);
+    while (tagtab_is(p, item.tag) && p->val != item.sub)
+        p++;
+    return tagtab_is(p, item.tag);
+}
+
 uint64_t
 sidmap_bytes(const struct sidmap *m)
 {

@@ -9,6 +9,7 @@
 #ifndef MIDGE_BROKER_SIDMAP_H
 #define MIDGE_BROKER_SIDMAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/broker/interest.h"
@@ -36,6 +37,16 @@ enum err sidmap_add(struct sidmap *m, struct interest *ix, uint32_t sub);
 void sidmap_remove(struct sidmap *m, struct interest *ix, uint32_t sub);
 /* Any one sub of it, 0 when empty: to take all of them out one by one. *cursor starts at 0; the cost in all is O(n). */
 uint32_t sidmap_any(const struct sidmap *m, uint32_t *cursor);
+/* The next sub of it, 0 at the end: to look at all of them. *cursor starts at 0. What is added or removed meanwhile may move others: one may be
+ * missed then, or come twice. */
+uint32_t sidmap_next(const struct sidmap *m, uint64_t *cursor);
+/* All of them, m->n, in no order: to go through them while they come and go. */
+struct sidmap_item {
+    uint32_t sub, tag;
+};
+void sidmap_list(const struct sidmap *m, struct sidmap_item *ret);
+/* Whether a sub that was listed once is in it: the same, or a later one of the same number and sid. */
+bool sidmap_has(const struct sidmap *m, struct sidmap_item item);
 /* Memory beside the struct. */
 uint64_t sidmap_bytes(const struct sidmap *m);
 void sidmap_fini(struct sidmap *m);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/broker/subject.h"
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
 #include "proto/nats_hdr.h"
@@ -53,16 +54,46 @@ client_view(const uint8_t *p, uint32_t len)
 }
 
 void
-client_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue)
+client_send_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid)
 {
-    char name[CONN_NAME_MAX];
-    size_t len = nats_perm_encode(kind, subject, queue, (struct nats_view){0}, n->texts.line, n->texts.line_cap);
+    size_t len = nats_perm_encode(kind, subject, queue, sid, n->texts.line, n->texts.line_cap);
 
-    ASSERT(len > 0); /* the line's room was made for two control lines, quoted */
+    if (len == 0) /* a subscription from before a reload that made lines shorter */
+        return;
     trace_out(c, n->texts.line, (uint32_t)len);
     (void)broker_write(&n->broker, &c->ep, n->texts.line, (uint32_t)len); /* without memory it closes c itself */
-    (void)nats_perm_text(kind, subject, queue, (struct nats_view){0}, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
-    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);
+}
+
+/* The same, and a line in the log. sid: of a SUB. */
+static void
+client_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid)
+{
+    static const char *const texts[NATS_PERM_N] = {
+        [NATS_PERM_PUBLISH] = "Publish Violation - Subject ",
+        [NATS_PERM_REPLY] = "Publish Violation - Reply ",
+        [NATS_PERM_SUBSCRIBE] = "Subscription Violation - Subject ",
+        [NATS_PERM_MANY_TOKENS] = "Subscription Violation Too Many Tokens - Subject ",
+    };
+    char name[CONN_NAME_MAX], s[512], q[256], id[64];
+    bool sub = kind == NATS_PERM_SUBSCRIBE || kind == NATS_PERM_MANY_TOKENS;
+
+    client_send_violation(n, c, kind, subject, queue, (struct nats_view){0});
+    if (sub)
+        COUNT(&n->sh->counters, subs_denied, 1);
+    else
+        COUNT(&n->sh->counters, pubs_denied, 1);
+    if (!net_may_log(n, NET_QUIET_PERMS))
+        return;
+    int s_len = (int)nats_quote(subject.ptr, subject.len, s, sizeof(s)); /* cut is fine in a log */
+    int q_len = queue.len > 0 ? (int)nats_quote(queue.ptr, queue.len, q, sizeof(q)) : 0;
+    log_err("%s - %s%.*s%s%.*s%s%s", conn_name(c, name, sizeof(name)), texts[kind], s_len, s, q_len > 0 ? ", Queue: " : "", q_len, q,
+            sub ? ", SID " : "", sub ? log_quote(id, sizeof(id), sid.ptr, sid.len) : "");
+}
+
+void
+client_pub_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject)
+{
+    client_violation(n, c, kind, subject, (struct nats_view){0}, (struct nats_view){0});
 }
 
 /* ---- CONNECT ---- */
@@ -71,12 +102,12 @@ static void
 client_apply_connect(struct net *n, struct conn *c)
 {
     const struct nats_connect *o = c->opts;
-    uint8_t keep = c->ep.flags & (EP_DEAD | EP_DIRTY);
+    uint8_t keep = c->ep.flags & (EP_DEAD | EP_DIRTY | EP_CHECKED);
 
     c->lim.headers = n->cfg->headers && o->headers;
     c->ep.flags = (uint8_t)(keep | (o->echo ? EP_ECHO : 0) | (c->lim.headers ? EP_HEADERS : 0) | (o->no_responders ? EP_NO_RESPOND : 0));
-    c->flags &= (uint16_t) ~(CONN_VERBOSE | CONN_PEDANTIC);
-    c->flags |= (uint16_t)((o->verbose ? CONN_VERBOSE : 0) | (o->pedantic ? CONN_PEDANTIC : 0));
+    c->flags &= (uint32_t)~(CONN_VERBOSE | CONN_PEDANTIC);
+    c->flags |= (uint32_t)((o->verbose ? CONN_VERBOSE : 0) | (o->pedantic ? CONN_PEDANTIC : 0));
 }
 
 static enum client_result
@@ -101,26 +132,47 @@ client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
     }
     enum err e = nats_connect_decode(c->opts, op->args, op->args_len, &why);
     if (e != OK) {
-        log_err("%s - error parsing CONNECT: %s", conn_name(c, name, sizeof(name)), why.what);
+        if (net_may_log(n, NET_QUIET_PROTOCOL))
+            log_err("%s - error parsing CONNECT: %s", conn_name(c, name, sizeof(name)), why.what);
         return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
     }
-    client_apply_connect(n, c);
-    nats_connect_wipe_secrets(c->opts);
     if (c->opts->account.len > 0 || c->opts->new_account) {
-        log_err("%s - authentication error: CONNECT names an account", conn_name(c, name, sizeof(name)));
+        nats_connect_wipe_secrets(c->opts);
+        if (net_may_log(n, NET_QUIET_AUTH))
+            log_err("%s - authentication error: CONNECT names an account", conn_name(c, name, sizeof(name)));
         return client_close_err(n, c, NATS_ERR_AUTH_VIOLATION, NATS_CLOSED_AUTH_FAILURE);
     }
-    if (c->opts->protocol != 0 && c->opts->protocol != 1)
-        return client_close_err(n, c, NATS_ERR_CLIENT_PROTOCOL, NATS_CLOSED_BAD_PROTOCOL_VERSION);
-    if (c->opts->no_responders && !c->lim.headers)
-        return client_close_err(n, c, NATS_ERR_NO_RESPONDERS_HEADERS, NATS_CLOSED_NO_RESPONDERS_HEADERS);
-    c->flags |= CONN_CONNECTED;
-    if (first) {
+    enum client_auth_verdict v = client_auth_connect(n, c);
+    nats_connect_wipe_secrets(c->opts);
+    switch (v) {
+    case CLIENT_AUTH_FULL: return CLIENT_AGAIN;
+    case CLIENT_AUTH_CLOSED: return CLIENT_CLOSE;
+    case CLIENT_AUTH_WAITS: c->flags |= CONN_STALL_WANTED; return CLIENT_NEXT;
+    case CLIENT_AUTH_IN:
+    default: break;
+    }
+    client_connect_done(n, c);
+    return CLIENT_NEXT;
+}
+
+void
+client_connect_done(struct net *n, struct conn *c)
+{
+    client_apply_connect(n, c);
+    if (c->opts->protocol != 0 && c->opts->protocol != 1) {
+        conn_close_err(n, c, NATS_ERR_CLIENT_PROTOCOL, NATS_CLOSED_BAD_PROTOCOL_VERSION);
+        return;
+    }
+    if (c->opts->no_responders && !c->lim.headers) {
+        conn_close_err(n, c, NATS_ERR_NO_RESPONDERS_HEADERS, NATS_CLOSED_NO_RESPONDERS_HEADERS);
+        return;
+    }
+    if ((c->flags & CONN_CONNECTED) == 0) {
         c->rtt_ns = n->sh->now - c->start_ns;
         client_arm_first_ping(n, c);
     }
+    c->flags |= CONN_CONNECTED;
     client_ok(n, c);
-    return CLIENT_NEXT;
 }
 
 /* ---- PUB, HPUB ---- */
@@ -132,30 +184,49 @@ client_has_prefix(const uint8_t *s, uint32_t len, const char *prefix, uint32_t p
 }
 
 bool
-client_pub_allowed(struct net *n, struct conn *c, const uint8_t *s, uint32_t len)
+client_pub_reserved(const uint8_t *s, uint32_t len)
 {
-    (void)n;
-    (void)c;
-    return !client_has_prefix(s, len, "_GR_.", 5) && !(len >= 5 && memcmp(s, "$NRG.", 5) == 0);
+    return client_has_prefix(s, len, "_GR_.", 5) || (len >= 5 && memcmp(s, "$NRG.", 5) == 0);
 }
 
-/* False: refused, and the client was told. */
 static bool
-client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m)
+client_reply_reserved(const uint8_t *r, uint32_t len)
 {
-    const uint8_t *s = m->subject, *r = m->reply;
+    return len > 0 && (r[0] == '_' || r[0] == '$') &&
+           ((len >= 4 && memcmp(r, "_R_.", 4) == 0) || client_has_prefix(r, len, "_GR_.", 5) || client_has_prefix(r, len, "$JS.ACK.", 8));
+}
 
-    if (!client_pub_allowed(n, c, s, m->subject_len)) {
-        client_violation(n, c, NATS_PERM_PUBLISH, client_view(s, m->subject_len), (struct nats_view){0});
-        return false;
+/* What stands against m, NATS_PERM_N if nothing does; *ret_what: the subject or reply that may not be. */
+static enum nats_perm
+client_pub_why(struct net *n, struct conn *c, const struct pub_msg *m, struct nats_view *ret_what)
+{
+    *ret_what = client_view(m->subject, m->subject_len);
+    if (client_pub_reserved(m->subject, m->subject_len) ||
+        ((c->flags & CONN_PUB_CHECKED) != 0 && UNLIKELY(!client_auth_may_publish(n, c, m->subject, m->subject_len))))
+        return NATS_PERM_PUBLISH;
+    *ret_what = client_view(m->reply, m->reply_len);
+    return client_reply_reserved(m->reply, m->reply_len) ? NATS_PERM_REPLY : NATS_PERM_N;
+}
+
+/* False: refused, and the client was told, and t, if the publish is traced. Asked once for each publish (it may use up the right to answer), and
+ * again while a reload is under way: what was allowed may have become another subject. */
+static bool
+client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m, const struct client_trace *t)
+{
+    struct nats_view what;
+
+    if ((c->flags & CONN_PUB_ALLOWED) != 0 && !net_reload_busy(n))
+        return true;
+    enum nats_perm kind = client_pub_why(n, c, m, &what);
+    if (LIKELY(kind == NATS_PERM_N))
+        return true;
+    client_pub_violation(n, c, kind, what);
+    if (t != NULL) {
+        (void)nats_perm_text(kind, what, (struct nats_view){0}, (struct nats_view){0}, n->texts.line, n->texts.line_cap); /* as in the log */
+        client_trace_refused(n, c, t, n->texts.line);
     }
-    if (m->reply_len > 0 && (r[0] == '_' || r[0] == '$') &&
-        ((m->reply_len >= 4 && memcmp(r, "_R_.", 4) == 0) || client_has_prefix(r, m->reply_len, "_GR_.", 5) ||
-         client_has_prefix(r, m->reply_len, "$JS.ACK.", 8))) {
-        client_violation(n, c, NATS_PERM_REPLY, client_view(r, m->reply_len), (struct nats_view){0});
-        return false;
-    }
-    return true;
+    broker_count_in(&n->broker, m); /* as nats-server does */
+    return false;
 }
 
 /* " reply hdr size\r\npayload\r\n" for a publish that was written otherwise (tabs, several spaces). */
@@ -216,7 +287,7 @@ client_on_begun(struct net *n, struct conn *c, const struct nats_op *op)
 static enum client_result
 client_pub_done(struct conn *c)
 {
-    c->flags &= (uint16_t) ~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
+    c->flags &= (uint32_t)~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN | CONN_PUB_ALLOWED);
     return CLIENT_NEXT;
 }
 
@@ -226,17 +297,7 @@ client_pub_ok(struct net *n, struct conn *c)
 {
     if ((c->flags & CONN_OP_BEGUN) == 0)
         client_ok(n, c);
-    c->flags |= CONN_OP_BEGUN;
-}
-
-/* Refused, and told; t: its trace, NULL without. */
-static enum client_result
-client_pub_refused(struct net *n, struct conn *c, const struct pub_msg *m, const struct client_trace *t)
-{
-    if (t != NULL)
-        client_trace_refused(n, c, t, n->texts.line); /* where client_violation left its text */
-    broker_count_in(&n->broker, m); /* as nats-server does */
-    return client_pub_done(c);
+    c->flags |= CONN_OP_BEGUN | CONN_PUB_ALLOWED;
 }
 
 /* A publish whose headers may ask for a trace. t: subject and mapped are set. False: *ret_r is the whole answer. */
@@ -254,8 +315,8 @@ client_pub_traced(struct net *n, struct conn *c, const struct nats_op *op, struc
     }
     read.subject = t->subject;
     read.mapped = t->mapped;
-    if (!client_may_publish(n, c, m)) {
-        *ret_r = client_pub_refused(n, c, m, &read);
+    if (!client_may_publish(n, c, m, &read)) {
+        *ret_r = client_pub_done(c);
         return false;
     }
     client_pub_ok(n, c);
@@ -288,8 +349,8 @@ client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struc
         if (!client_pub_traced(n, c, op, m, &t, ret_r))
             return false;
     }
-    if (!client_may_publish(n, c, m)) {
-        *ret_r = client_pub_refused(n, c, m, NULL);
+    if (!client_may_publish(n, c, m, NULL)) {
+        *ret_r = client_pub_done(c);
         return false;
     }
     client_pub_ok(n, c);
@@ -317,7 +378,8 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
     m.hops = 0;
     m.trace = 0;
 
-    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_MAPPED)) == 0 && !m.hdr && op->tail != NULL && op->subject[0] != '_' &&
+    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED)) == 0 && !m.hdr &&
+                 op->tail != NULL && op->subject[0] != '_' &&
                  op->subject[0] != '$' && (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
     enum client_result r;
     if (UNLIKELY(!plain) && !client_before_pub(n, c, op, &m, &r))
@@ -334,12 +396,15 @@ client_on_sub(struct net *n, struct conn *c, const struct nats_op *op)
 {
     const struct net_cfg *cfg = n->cfg;
 
-    if (op->queue_len == 5 && memcmp(op->queue, "_sys_", 5) == 0) {
-        client_violation(n, c, NATS_PERM_SUBSCRIBE, client_view(op->subject, op->subject_len), client_view(op->queue, op->queue_len));
+    if ((op->queue_len == 5 && memcmp(op->queue, "_sys_", 5) == 0) ||
+        !client_auth_may_subscribe(n, c, op->subject, op->subject_len, op->queue, op->queue_len)) {
+        client_violation(n, c, NATS_PERM_SUBSCRIBE, client_view(op->subject, op->subject_len),
+                         client_view(op->queue_len > 0 ? op->queue : NULL, op->queue_len), client_view(op->sid, op->sid_len));
         return CLIENT_NEXT;
     }
     if (cfg->max_sub_tokens > 0 && subject_n_tokens(op->subject, op->subject_len) > cfg->max_sub_tokens) {
-        client_violation(n, c, NATS_PERM_MANY_TOKENS, client_view(op->subject, op->subject_len), (struct nats_view){0});
+        client_violation(n, c, NATS_PERM_MANY_TOKENS, client_view(op->subject, op->subject_len), (struct nats_view){0},
+                         client_view(op->sid, op->sid_len));
         return CLIENT_NEXT;
     }
     if (cfg->max_subs > 0 && c->ep.n_subs >= cfg->max_subs) {
@@ -447,7 +512,8 @@ client_on_info(struct net *n, struct conn *c, const struct nats_op *op)
 
     if (nats_info_check(op->args, op->args_len, &why) == OK)
         return CLIENT_NEXT;
-    log_err("%s - error parsing INFO: %s", conn_name(c, name, sizeof(name)), why.what);
+    if (net_may_log(n, NET_QUIET_PROTOCOL))
+        log_err("%s - error parsing INFO: %s", conn_name(c, name, sizeof(name)), why.what);
     return client_close(n, c, NATS_CLOSED_PROTOCOL_VIOLATION);
 }
 
@@ -477,7 +543,8 @@ client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
     case NATS_INFO: return client_on_info(n, c, op);
     case NATS_PLUS_OK: return CLIENT_NEXT;
     case NATS_MINUS_ERR:
-        log_err("%s - Client Error %s", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), op->args, op->args_len));
+        if (net_may_log(n, NET_QUIET_PROTOCOL))
+            log_err("%s - Client Error %s", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), op->args, op->args_len));
         return client_close(n, c, NATS_CLOSED_PARSE_ERROR);
     case NATS_PUB:
     case NATS_HPUB:
@@ -492,7 +559,7 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
     enum client_result r;
 
     if (UNLIKELY(log_trace_on))
-        trace_in(c, op);
+        trace_in(n, c, op);
     if (LIKELY(op->kind == NATS_PUB || op->kind == NATS_HPUB)) {
         c->last_in_ns = n->sh->now;
         r = client_on_pub(n, c, op);
@@ -515,8 +582,10 @@ client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const str
         COUNT(&n->sh->counters, payloads_refused, 1);
     if (bad->err == NATS_ERR_MAX_PAYLOAD)
         client_trace_oversized(n, c, buf, len, bad->size);
-    (void)nats_bad_text(bad, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
-    log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);
+    if (net_may_log(n, NET_QUIET_PROTOCOL)) {
+        (void)nats_bad_text(bad, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
+        log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);
+    }
     if (bad->err != NATS_ERR_NONE)
         conn_close_err(n, c, (enum nats_err)bad->err, (enum nats_closed)bad->closed);
     else

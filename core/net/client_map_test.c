@@ -204,11 +204,11 @@ count(const struct client *c, const char *word)
 static void
 a_publish_that_waits_keeps_its_draw(void **state)
 {
-    enum { N = 4000 };
+    enum { N = 4000, PAYLOAD = 99 };
     struct mapping *m = table();
     struct world w;
     struct client a, b;
-    static char text[N * 24];
+    static char text[N * (PAYLOAD + 32)];
     size_t len = 0;
     uint64_t n_lost = 0;
     (void)state;
@@ -221,7 +221,7 @@ a_publish_that_waits_keeps_its_draw(void **state)
     client_say(&a, "SUB lossy 1\r\nPING\r\n");
     client_hears(&a, "PONG\r\n");
     for (uint32_t i = 0; i < N; i++)
-        len += (size_t)sprintf(text + len, "PUB lossy 2\r\n..\r\n");
+        len += (size_t)sprintf(text + len, "PUB lossy %d\r\n%0*u\r\n", PAYLOAD, PAYLOAD, i);
     w.started[0] = false;
     assert_int_equal(client_put(&b, text, len), len);
     world_run(&w, NS_PER_S);
@@ -238,7 +238,7 @@ a_publish_that_waits_keeps_its_draw(void **state)
     client_poll(&b);
     n_lost = w.set->shards[1]->counters.mapped_lost;
     assert_int_equal(count(&b, "+OK\r\n"), N);
-    assert_int_equal(count(&a, "MSG lossy 1 2\r\n") + n_lost, N);
+    assert_int_equal(count(&a, "MSG lossy 1 99\r\n") + n_lost, N);
     assert_in_range(n_lost, N * 6 / 10 - 155, N * 6 / 10 + 155); /* five standard deviations */
     client_free(&a);
     client_free(&b);

@@ -6,6 +6,7 @@
 
 #include "core/broker/msg_trace.h"
 #include "core/broker/subject.h"
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "proto/json_write.h"
 #include "proto/nats_hdr.h"
@@ -111,13 +112,19 @@ trace_disable(struct net *n, const struct nats_op *op, struct pub_msg *m)
     return ok;
 }
 
+static bool
+trace_could(const struct conn *c, struct nats_view dest)
+{
+    return !client_pub_reserved(dest.ptr, (uint32_t)dest.len) && client_auth_could_publish(c, dest.ptr, (uint32_t)dest.len);
+}
+
 /* Whether the publisher may have events sent there. */
 static bool
 trace_may(struct net *n, struct conn *c, struct nats_view dest)
 {
-    if (client_pub_allowed(n, c, dest.ptr, (uint32_t)dest.len))
+    if (trace_could(c, dest))
         return true;
-    client_violation(n, c, NATS_PERM_PUBLISH, dest, (struct nats_view){0});
+    client_pub_violation(n, c, NATS_PERM_PUBLISH, dest);
     return false;
 }
 
@@ -209,7 +216,7 @@ client_trace_oversized(struct net *n, struct conn *c, const uint8_t *buf, size_t
     if (end != NULL)
         hdr.len = (size_t)(end + 4 - hdr.ptr);
     struct client_trace t = {.dest = nats_hdr_find(hdr.ptr, hdr.len, trace_dest), .hdr = hdr, .size = (uint32_t)size, .subject = {op.subject, op.subject_len}};
-    if (t.dest.ptr == NULL || !subject_valid_publish(t.dest.ptr, t.dest.len) || !client_pub_allowed(n, c, t.dest.ptr, (uint32_t)t.dest.len))
+    if (t.dest.ptr == NULL || !subject_valid_publish(t.dest.ptr, t.dest.len) || !trace_could(c, t.dest))
         return;
     client_trace_refused(n, c, &t, "maximum payload exceeded");
 }

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/net/gather_priv.h"
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
 #include "core/rt/mutate.h"
@@ -40,15 +42,6 @@ conn_list_pop(struct net *n, struct conn_list *l)
     c->next_list = 0;
     l->n--;
     return c;
-}
-
-const char *
-conn_name(const struct conn *c, char *to, uint32_t cap)
-{
-    char peer[ADDR_TEXT_MAX];
-    (void)addr_text(&c->peer, peer, sizeof(peer)); /* empty when the system did not say */
-    (void)snprintf(to, cap, "%s - cid:%llu", peer, (unsigned long long)c->cid);
-    return to;
 }
 
 /* ---- INFO ---- */
@@ -101,11 +94,11 @@ conn_send_info(struct net *n, struct conn *c, bool connect_info)
         .client_id = c->cid,
         .client_ip = ip,
         .connect_info = connect_info,
+        .auth_required = n->cfg->auth != NULL && n->cfg->auth->required && (connect_info || n->cfg->auth->no_auth_user == NULL),
         .remote_account = connect_info ? "$G" : NULL,
     };
     size_t len = nats_info_encode(&n->texts.info, &ic, n->texts.line, n->texts.line_cap);
     ASSERT(len > 0); /* net_texts_init made the room */
-    trace_out(c, n->texts.line, (uint32_t)len);
     (void)broker_write(&n->broker, &c->ep, n->texts.line, (uint32_t)len); /* without memory it closes c itself */
 }
 
@@ -139,8 +132,9 @@ conn_write_timer(struct timer *t, int64_t now_ns)
         return;
     }
     COUNT(&n->sh->counters, slow_consumers_deadline, 1);
-    log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
-            (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
+    if (net_may_log(n, NET_QUIET_SLOW))
+        log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
+                (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
     conn_close(n, c, NATS_CLOSED_SLOW_DEADLINE);
 }
 
@@ -167,7 +161,7 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
     const struct net_cfg *cfg = n->cfg;
     c->state = CONN_OPEN;
     c->cid = cid;
-    c->flags = (uint16_t)(CONN_VERBOSE | CONN_PEDANTIC | (cfg->mappings != NULL ? CONN_MAPPED : 0));
+    c->flags = (uint32_t)(CONN_VERBOSE | CONN_PEDANTIC | (cfg->mappings != NULL ? CONN_MAPPED : 0));
     c->ep.flags = EP_ECHO;
     c->ep.acc = ACCOUNT_GLOBAL;
     c->ep.n_pending_max = cfg->max_pending;
@@ -197,6 +191,8 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
         conn_close_err(n, c, NATS_ERR_MAX_CONNS, NATS_CLOSED_MAX_CONNS);
         return;
     }
+    if (UNLIKELY(!client_auth_open(n, c)))
+        return;
     timer_arm(&sh->timers, &c->ping_timer, sh->now + cfg->ping_interval_ns);
     io_recv_start(sh->io, &c->sock);
 }
@@ -280,10 +276,30 @@ conn_stall(struct net *n, struct conn *c)
     io_recv_stop(n->sh->io, &c->sock);
     c->flags |= CONN_STALLED;
     c->n_stalls++;
+    c->n_stalls_all++;
     c->stall_until_ns = n->sh->now + NET_STALL_NS;
     if (n->stalled.head == 0)
         timer_arm(&n->sh->timers, &n->stall_timer, c->stall_until_ns);
     conn_list_push(n, &n->stalled, c);
+}
+
+/* Until conn_unwait. */
+static void
+conn_wait(struct net *n, struct conn *c)
+{
+    COUNT(&n->sh->counters, recv_paused, 1);
+    io_recv_stop(n->sh->io, &c->sock);
+    c->flags |= CONN_STALLED; /* and in no list */
+}
+
+void
+conn_unwait(struct net *n, struct conn *c)
+{
+    ASSERT((c->flags & CONN_STALLED) != 0);
+    c->flags &= (uint32_t)~CONN_STALLED;
+    c->flags |= CONN_BLOCKED;
+    conn_list_push(n, &n->blocked, c);
+    n->n_vain = 0;
 }
 
 static bool
@@ -356,7 +372,12 @@ conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t
         }
         used += (uint32_t)op.n_bytes;
         if (UNLIKELY((c->flags & CONN_STALL_WANTED) != 0)) {
-            c->flags &= (uint16_t)~CONN_STALL_WANTED;
+            c->flags &= (uint32_t)~CONN_STALL_WANTED;
+            if (client_auth_waits(c)) {
+                conn_wait(n, c);
+                ran = RAN_PAUSED;
+                break;
+            }
             if (c->n_stalls < NET_STALLS_MAX) {
                 conn_stall(n, c);
                 ran = RAN_PAUSED;
@@ -428,6 +449,8 @@ conn_on_recv(struct net *n, struct conn *c, struct io_event *ev)
         return true;
     }
     c->n_stalls = 0;
+    if (UNLIKELY((c->flags & CONN_AUTH_DUE) != 0) && c->in == NULL && ev->len > 0 && !conn_paused(c) && !client_auth_gate(n, c, ev->data[0]))
+        return true;
     while (ev->len > 0) {
         if (UNLIKELY(conn_paused(c))) {
             (void)conn_in_keep(n, c, ev->data, ev->len); /* without memory it closes c itself */
@@ -492,7 +515,7 @@ conn_resume_all(struct net *n)
         n->n_vain = 0;
     for (uint32_t i = 0; n->n_vain < n->blocked.n && i < NET_BLOCKED_MAX; i++) {
         struct conn *c = conn_list_pop(n, &n->blocked);
-        c->flags &= (uint16_t)~CONN_BLOCKED;
+        c->flags &= (uint32_t)~CONN_BLOCKED;
         if (c->state == CONN_OPEN)
             (void)conn_resume(n, c); /* paused again: it is back in a list */
         if (n->sh->work_left <= 0)
@@ -500,7 +523,7 @@ conn_resume_all(struct net *n)
     }
     while (n->stalled.head != 0 && net_conn(n, n->stalled.head)->stall_until_ns <= n->sh->now) {
         struct conn *c = conn_list_pop(n, &n->stalled);
-        c->flags &= (uint16_t)~CONN_STALLED;
+        c->flags &= (uint32_t)~CONN_STALLED;
         if (c->state == CONN_OPEN)
             (void)conn_resume(n, c);
     }
@@ -528,6 +551,10 @@ conn_flush(struct net *n, struct conn *c)
 
     if (c->state == CONN_CLOSING || (c->flags & CONN_SENDING) != 0)
         return;
+    if (c->n_out_seen != c->ep.out_msgs) {
+        c->n_out_seen = c->ep.out_msgs;
+        c->last_out_ns = n->sh->now;
+    }
     while (c->ep.out.n_bytes > 0) {
         size_t sent = 0;
         uint32_t n_iov = outq_iov(&c->ep.out, iov, IO_IOV_MAX);
@@ -552,7 +579,7 @@ conn_flush(struct net *n, struct conn *c)
 void
 conn_on_send(struct net *n, struct conn *c, const struct io_event *ev)
 {
-    c->flags &= (uint16_t)~CONN_SENDING;
+    c->flags &= (uint32_t)~CONN_SENDING;
     if (c->state == CONN_CLOSING)
         return;
     if (ev->err != OK) {
@@ -599,6 +626,7 @@ conn_close(struct net *n, struct conn *c, enum nats_closed why)
         c->closed = (uint8_t)why;
         c->ep.flags |= EP_DEAD; /* nothing is delivered to it from here on */
         timer_disarm(&sh->timers, &c->ping_timer);
+        client_auth_close(n, c);
         if (conn_has_last_words(why) && c->ep.out.n_bytes > 0) {
             c->state = CONN_LAST_WORDS;
             io_recv_stop(sh->io, &c->sock);
@@ -612,6 +640,7 @@ conn_close(struct net *n, struct conn *c, enum nats_closed why)
         log_dbg("%s - Client connection closed: %s", conn_name(c, name, sizeof(name)), nats_closed_text((enum nats_closed)c->closed));
     }
     timer_disarm(&sh->timers, &c->write_timer);
+    closed_note(n, c);
     COUNT(&sh->counters, conns_closed, 1);
     c->next_closing = n->closing_head; /* at the head: conn_close_socks finds the new ones there */
     n->closing_head = c->ep.slot;
@@ -658,6 +687,7 @@ conn_free(struct net *n, struct conn *c)
         nats_connect_fini(c->opts);
         free(c->opts);
     }
+    client_auth_free(c);
     conn_count_closed(n->sh);
     slab_give(&n->conns, c->ep.slot);
 }

@@ -154,7 +154,7 @@ all_blocked_connections_go_on_without_sleeping_in_between(void **state)
     client_skip(&sub);
     w.started[0] = false;
     size_t len;
-    char *text = numbered(2000, "PUB x", &len);
+    char *text = numbered(6000, "PUB x", &len);
     for (uint32_t i = 0; i < n; i += 2) {
         assert_int_equal(client_put(&pubs[i], text, i == 0 ? len : 17), i == 0 ? len : 17);
         world_settle(&w);

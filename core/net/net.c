@@ -4,8 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/net/client_auth.h"
+#include "core/net/gather_priv.h"
+#include "core/net/http.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
+#include "core/rt/offload.h"
 
 enum {
     NET_CONNS_MAX = 1 << 24,       /* per shard; the real limit is max_connections */
@@ -14,6 +18,7 @@ enum {
     NET_TRIM_MORE_NS = 1000000,    /* and how soon again while there is more: a call gives back a few MiB, and takes about a tenth of that */
     NET_FIRST_CID = 5,             /* below are the server's own connections, as in nats-server */
     NET_STOP_NS = 1000000000,      /* a stopping shard waits so long for its sockets ... */
+    NET_JOBS_MAX = 64,             /* finished jobs looked at in one turn */
     NET_CUT_NS = 100000000,        /* ... and so long for those it then closes itself */
 };
 
@@ -26,8 +31,9 @@ net_on_slow(struct broker *b, struct endpoint *ep)
     struct conn *c = conn_of(ep);
     char name[CONN_NAME_MAX];
 
-    log_inf("%s - Slow Consumer Detected: MaxPending of %llu Exceeded", conn_name(c, name, sizeof(name)),
-            (unsigned long long)ep->n_pending_max);
+    if (net_may_log(n, NET_QUIET_SLOW))
+        log_inf("%s - Slow Consumer Detected: MaxPending of %llu Exceeded", conn_name(c, name, sizeof(name)),
+                (unsigned long long)ep->n_pending_max);
     conn_close(n, c, NATS_CLOSED_SLOW_PENDING);
 }
 
@@ -52,7 +58,21 @@ net_on_stall(struct broker *b, struct endpoint *ep)
     c->flags |= CONN_STALL_WANTED;
 }
 
+static bool
+net_may_take(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
+{
+    return client_auth_may_take(b->ops_arg, conn_of(ep), sub, m);
+}
+
+static void
+net_on_take(struct broker *b, struct endpoint *ep, const struct pub_msg *m)
+{
+    client_auth_on_take(b->ops_arg, conn_of(ep), m);
+}
+
 static const struct broker_ops net_broker_ops = {
+    .may_take = net_may_take,
+    .on_take = net_on_take,
     .on_slow = net_on_slow,
     .on_no_memory = net_on_no_memory,
     .on_stall = net_on_stall,
@@ -61,6 +81,12 @@ static const struct broker_ops net_broker_ops = {
 };
 
 /* ---- timers ---- */
+
+void
+net_turn_soon(struct net *n)
+{
+    timer_arm(&n->sh->timers, &n->turn_timer, n->sh->now - TIMERS_TICK_NS); /* later than that it would wait for the tick */
+}
 
 static void
 net_on_stall_timer(struct timer *t, int64_t now_ns)
@@ -111,6 +137,52 @@ net_trim_later(struct net *n)
         timer_arm(&n->sh->timers, &n->trim_timer, n->sh->now + NET_TRIM_NS);
 }
 
+/* ---- letting go ---- */
+
+/* An event nobody handles any more: what it carries goes back. */
+static void
+net_drop_event(struct net *n, struct io_event *ev)
+{
+    struct conn *c = ev->owner;
+
+    if (ev->kind == IO_EV_RECV && ev->buf != IO_BUF_NONE) {
+        io_buf_give(n->sh->io, ev->buf);
+    } else if (ev->kind == IO_EV_ACCEPT && ev->err == OK) {
+        io_fd_drop(n->sh->io, (int)ev->res);
+    } else if (ev->kind == IO_EV_CLOSED && net_owner_is(ev->owner)) {
+        struct net_owner *o = net_owner_of(ev->owner);
+        (void)o->on_event(n, o, ev); /* it only lets go */
+    } else if (ev->kind == IO_EV_CLOSED && ev->owner == n) {
+        n->listener_open = false;
+    } else if (ev->kind == IO_EV_CLOSED) {
+        c->flags |= CONN_IO_DONE;
+        n->n_socks--;
+    }
+}
+
+/* The backend may still read from and write to what we are about to free: it has to let go first. */
+static void
+net_close_sockets(struct net *n)
+{
+    struct shard *sh = n->sh;
+    int64_t deadline = io_now(sh->io) + NET_CUT_NS;
+
+    listener_stop(n);
+    http_stop(n);
+    for (uint32_t slot = n->all_head; slot != 0; slot = net_conn(n, slot)->next) {
+        if ((net_conn(n, slot)->flags & CONN_IO_DONE) == 0)
+            io_close(sh->io, &net_conn(n, slot)->sock);
+    }
+    for (; sh->i_ev < sh->n_evs; sh->i_ev++)
+        net_drop_event(n, &sh->evs[sh->i_ev]);
+    while ((n->n_socks > 0 || n->listener_open || http_n_socks(n) > 0) && io_now(sh->io) < deadline) {
+        io_wait(sh->io, deadline);
+        sh->n_evs = io_take(sh->io, sh->evs, IO_TAKE_MAX);
+        for (sh->i_ev = 0; sh->i_ev < sh->n_evs; sh->i_ev++)
+            net_drop_event(n, &sh->evs[sh->i_ev]);
+    }
+}
+
 /* ---- shard callbacks ---- */
 
 static enum err
@@ -136,9 +208,16 @@ net_on_start(struct shard *sh)
         .seed = io_random(sh->io),
     };
     enum err e = broker_init(&n->broker, sh, &bc);
+    if (e == OK && set->http != NULL)
+        e = gathers_init(n);
+    if (e == OK && sh->id == 0 && set->http != NULL)
+        e = http_start(n, set->http);
     if (e == OK && sh->id == 0)
         e = listener_start(n);
     if (e != OK) {
+        net_close_sockets(n);
+        http_free(n);
+        gathers_fini(n);
         broker_fini(&n->broker);
         slab_fini(&n->conns);
         free(n);
@@ -161,6 +240,10 @@ net_on_record(struct shard *sh, uint32_t from, const struct mbox_rec *rec)
     n->had_mail = true;
     if (rec->type < RECORD_NET) {
         broker_on_record(&n->broker, from, rec);
+        return;
+    }
+    if (rec->type == RECORD_GATHER || rec->type == RECORD_GATHERED) {
+        gather_on_record(n, rec);
         return;
     }
     if (rec->type == RECORD_CFG) {
@@ -188,6 +271,8 @@ net_on_event(struct shard *sh, struct io_event *ev)
 {
     struct net *n = net_of(sh);
 
+    if (UNLIKELY(net_owner_is(ev->owner)))
+        return net_owner_of(ev->owner)->on_event(n, net_owner_of(ev->owner), ev);
     if (LIKELY(ev->kind == IO_EV_RECV))
         return conn_on_recv(n, ev->owner, ev);
     if (ev->owner == n) { /* the listener */
@@ -219,7 +304,8 @@ net_on_flush(struct shard *sh)
     }
     conn_close_socks(n);
     /* Connections whose subscriptions were not all taken back are no reason to stay: the peers end, too. */
-    if (n->stopping && n->n_socks == 0 && !n->listener_open)
+    http_on_flush(n);
+    if (n->stopping && n->n_socks == 0 && !n->listener_open && http_n_socks(n) == 0)
         sh->done = true;
 }
 
@@ -234,11 +320,14 @@ net_on_handled(struct shard *sh)
     broker_reap(&n->broker);
     if (n->closing_head != 0)
         conn_reap_all(n);
+    http_on_handled(n);
+    if (n->gathers != NULL)
+        gather_on_handled(n);
     if (UNLIKELY(net_reload_busy(n)))
         net_reload_step(n);
     if (UNLIKELY(n->again || broker_reap_cut(&n->broker))) {
         n->again = false;
-        timer_arm(&sh->timers, &n->turn_timer, sh->now - TIMERS_TICK_NS); /* later than that it would wait for the tick */
+        net_turn_soon(n);
     }
 }
 
@@ -256,12 +345,17 @@ net_on_ask(struct shard *sh, uint32_t bits)
 {
     struct net *n = net_of(sh);
 
+    if ((bits & NET_ASK_OFFLOAD) != 0 && offload_drain(n->set->offload, sh->id, NET_JOBS_MAX) == NET_JOBS_MAX)
+        shard_ask(sh->set, sh->id, NET_ASK_OFFLOAD); /* there may be more */
+    if ((bits & NET_ASK_HTTP) != 0)
+        http_on_wake(n);
     if ((bits & NET_ASK_RELOAD) != 0)
         net_reload_on_ask(n);
     if ((bits & NET_ASK_STOP) == 0 || n->stopping)
         return;
     n->stopping = true;
     listener_stop(n);
+    http_stop(n);
     for (uint32_t slot = n->all_head; slot != 0;) {
         struct conn *c = net_conn(n, slot);
         slot = c->next;
@@ -272,52 +366,13 @@ net_on_ask(struct shard *sh, uint32_t bits)
     timer_arm(&sh->timers, &n->stall_timer, sh->now + NET_STOP_NS);
 }
 
-/* An event nobody handles any more: what it carries goes back. */
-static void
-net_drop_event(struct net *n, const struct io_event *ev)
-{
-    struct conn *c = ev->owner;
-
-    if (ev->kind == IO_EV_RECV && ev->buf != IO_BUF_NONE) {
-        io_buf_give(n->sh->io, ev->buf);
-    } else if (ev->kind == IO_EV_ACCEPT && ev->err == OK) {
-        io_fd_drop(n->sh->io, (int)ev->res);
-    } else if (ev->kind == IO_EV_CLOSED && ev->owner == n) {
-        n->listener_open = false;
-    } else if (ev->kind == IO_EV_CLOSED) {
-        c->flags |= CONN_IO_DONE;
-        n->n_socks--;
-    }
-}
-
-/* The backend may still read from and write to what we are about to free: it has to let go first. */
-static void
-net_close_sockets(struct net *n)
-{
-    struct shard *sh = n->sh;
-    int64_t deadline = io_now(sh->io) + NET_CUT_NS;
-
-    listener_stop(n);
-    for (uint32_t slot = n->all_head; slot != 0; slot = net_conn(n, slot)->next) {
-        if ((net_conn(n, slot)->flags & CONN_IO_DONE) == 0)
-            io_close(sh->io, &net_conn(n, slot)->sock);
-    }
-    for (; sh->i_ev < sh->n_evs; sh->i_ev++)
-        net_drop_event(n, &sh->evs[sh->i_ev]);
-    while ((n->n_socks > 0 || n->listener_open) && io_now(sh->io) < deadline) {
-        io_wait(sh->io, deadline);
-        sh->n_evs = io_take(sh->io, sh->evs, IO_TAKE_MAX);
-        for (sh->i_ev = 0; sh->i_ev < sh->n_evs; sh->i_ev++)
-            net_drop_event(n, &sh->evs[sh->i_ev]);
-    }
-}
-
 static void
 net_on_stop(struct shard *sh)
 {
     struct net *n = net_of(sh);
 
     net_close_sockets(n);
+    net_quiet_end(n);
     while (n->all_head != 0) {
         struct conn *c = net_conn(n, n->all_head);
         n->all_head = c->next;
@@ -328,11 +383,16 @@ net_on_stop(struct shard *sh)
         if (c->opts != NULL)
             nats_connect_fini(c->opts);
         free(c->opts);
+        client_auth_close(n, c);
+        client_auth_free(c);
     }
+    client_auth_leave_jobs(n);
     if (n->scratch != NULL)
         bufpool_give(sh->bufs, n->scratch, n->scratch_cap);
     if (n->mapped != NULL)
         bufpool_give(sh->bufs, n->mapped, n->mapped_cap);
+    http_free(n);
+    gathers_fini(n);
     broker_fini(&n->broker);
     slab_fini(&n->conns);
     net_texts_fini(&n->texts);

@@ -38,7 +38,24 @@ enum {
     NET_FIRST_PING_NS = 2000000000, /* the first PING comes after 2 s ... */
     NET_CLOSE_MAX = 1024,        /* closing connections looked at per turn */
     NET_BLOCKED_MAX = 256,       /* blocked connections tried again per turn */
+    NET_QUIET_MAX = 10,          /* log lines a second about what peers do wrong, for each kind of it */
 };
+
+struct auth;
+struct client_auth;
+struct login_job;
+struct offload;
+struct http;
+struct gathers;
+struct http_cfg;
+struct net;
+
+/* What a socket belongs to that is no client's (HTTP; listeners): first member of its struct. The socket's owner is its address with NET_OWNER_TAG
+ * set, which no connection's address has: so a client's bytes cost one test of a register to be told apart. */
+struct net_owner {
+    bool (*on_event)(struct net *n, struct net_owner *o, struct io_event *ev); /* as shard_app's */
+};
+enum { NET_OWNER_TAG = 1 };
 
 /* What is configured: a snapshot, shared by all shards and never written while they know it. Another one replaces it as a whole (reload.h). */
 struct net_cfg {
@@ -55,6 +72,9 @@ struct net_cfg {
     uint32_t ping_max;
     bool headers;
     bool no_stall; /* no_fast_producer_stall */
+    const struct auth *auth; /* NULL: no login is required */
+    bool trace_headers;        /* a trace shows headers only ... */
+    uint32_t max_traced;       /* ... and so many bytes of a payload; 0: all */
     struct hash_key key;
     const struct mapping *mappings; /* of $G; NULL: none */
     const char *event_extra; /* `"tags":[..],"metadata":{..},` of the server in its events; NULL: nothing */
@@ -67,7 +87,11 @@ struct net_set {
     _Atomic(struct net_reload *) reload; /* the one that takes its place */
     void (*note)(void *arg);             /* a shard has news for main: any thread, must not block. NULL: nobody waits for them */
     void *note_arg;
+    struct offload *offload;             /* NULL: what would run there runs at once (simulations) */
+    _Atomic(struct login_job *) jobs_left; /* of shards that have ended */
     _Atomic uint32_t port; /* where shard 0 listens; written once, before the first accept */
+    const struct http_cfg *http; /* monitoring; NULL: none. Not reloadable */
+    _Atomic uint32_t http_port; /* where monitoring listens; 0: nowhere */
     _Atomic bool told;     /* why it cannot start is in the log already */
 };
 
@@ -86,9 +110,12 @@ enum conn_flag {
     CONN_PEDANTIC = 512,
     CONN_SUBS_GONE = 1024,
     CONN_STALL_WANTED = 2048, /* stall after the operation in progress */
-    CONN_MAPPED = 16384,      /* its account has mappings */
-    CONN_IO_CLOSED = 8192,    /* io_close was called */
     CONN_SUBJECT_SEEN = 4096, /* pedantic: the subject of the publish in progress was looked at, and complained about */
+    CONN_IO_CLOSED = 8192,    /* io_close was called */
+    CONN_PUB_CHECKED = 16384, /* its publishes are checked: client_auth_may_publish */
+    CONN_AUTH_DUE = 32768,    /* a login is required, and has not been accepted */
+    CONN_MAPPED = 65536,      /* its account has mappings */
+    CONN_PUB_ALLOWED = 131072, /* the publish in progress may be */
 };
 
 /* One client connection. */
@@ -99,17 +126,21 @@ struct conn {
     struct timer write_timer;
     struct nats_limits lim;
     struct nats_connect *opts; /* NULL before CONNECT */
+    struct client_auth *auth;  /* NULL: everything is allowed */
     uint8_t *in;               /* bytes not handled yet; NULL: none */
     uint32_t in_len, in_cap, in_off;
     uint32_t in_need;          /* bytes from in_off that the next operation takes at least */
     bool in_exact;
     uint8_t n_stalls;          /* since the last read */
-    uint16_t flags;            /* enum conn_flag */
+    uint32_t flags;            /* enum conn_flag */
     uint8_t state, closed;     /* enum conn_state, enum nats_closed */
     uint8_t n_pings_out;
     struct addr peer;
     uint64_t cid;
     int64_t start_ns, last_in_ns, send_since_ns, ping_sent_ns, rtt_ns;
+    int64_t last_out_ns;       /* when messages last went out to it ... */
+    uint64_t n_out_seen;       /* ... and how many had by then */
+    uint32_t n_stalls_all;
     uint32_t next, prev;       /* all connections of the shard, by slot */
     uint32_t next_list;        /* in the list of blocked or stalled ones */
     uint32_t next_closing;
@@ -129,6 +160,12 @@ struct net_texts {
     uint32_t line_cap;
 };
 
+/* What peers do wrong is logged NET_QUIET_MAX times a second for each kind; the rest is counted, and the count logged. */
+enum net_quiet_kind { NET_QUIET_PROTOCOL, NET_QUIET_AUTH, NET_QUIET_PERMS, NET_QUIET_SLOW, NET_QUIET_N };
+struct net_quiet {
+    uint32_t n, n_more; /* logged, and not logged, since the timer was armed */
+};
+
 /* A configuration on its way through this shard. */
 struct net_recheck {
     struct net_reload *telling; /* shard 0: not every shard has been told */
@@ -145,6 +182,8 @@ struct net {
     struct broker broker;
     struct slab conns;
     struct io_sock listener; /* shard 0 */
+    struct http *http;       /* shard 0; NULL: none */
+    struct gathers *gathers; /* what is asked of this shard */
     bool listener_open; /* until its IO_EV_CLOSED */
     bool stopping;
     bool had_mail; /* records came since net_trim_later was last told of some */
@@ -169,12 +208,20 @@ struct net {
     uint64_t map_seed;           /* for the draws of mappings */
     struct net_texts texts;      /* prepared with the first connection, when the port is known, and by each reload */
     struct net_recheck reload;
+    struct login_job *jobs;      /* hashes being computed for this shard's logins */
+    struct net_quiet quiet[NET_QUIET_N];
+    struct timer quiet_timer;
 };
 
 /* The callbacks for struct shard_set_cfg; app_arg is a struct net_set. */
 extern const struct shard_app net_app;
 
 /* Bits for shard_ask. */
-enum net_ask { NET_ASK_STOP = 1, NET_ASK_RELOAD = 2 /* shard 0: net_set.reload */ };
+enum net_ask {
+    NET_ASK_STOP = 1,
+    NET_ASK_RELOAD = 2,    /* shard 0: net_set.reload */
+    NET_ASK_HTTP = 4,      /* shard 0: http_ops.on_wake */
+    NET_ASK_OFFLOAD = 256, /* jobs have finished */
+};
 
 #endif

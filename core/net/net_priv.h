@@ -5,7 +5,7 @@
 #include "core/net/net.h"
 #include "core/rt/log.h"
 
-enum { RECORD_CONN = RECORD_NET, RECORD_CFG };
+enum { RECORD_CONN = RECORD_NET, RECORD_CFG, RECORD_GATHER, RECORD_GATHERED };
 
 /* An accepted connection for the shard that will own it. */
 struct record_conn {
@@ -32,6 +32,27 @@ net_conn(struct net *n, uint32_t slot)
 {
     return slab_at(&n->conns, slot);
 }
+
+static inline void *
+net_owner_tag(struct net_owner *o)
+{
+    return (char *)o + NET_OWNER_TAG;
+}
+
+static inline bool
+net_owner_is(const void *owner)
+{
+    return ((uintptr_t)owner & NET_OWNER_TAG) != 0;
+}
+
+static inline struct net_owner *
+net_owner_of(void *owner)
+{
+    return (struct net_owner *)(void *)((char *)owner - NET_OWNER_TAG);
+}
+
+/* net.c: the next turn comes at once, also when this one is past its on_handled. */
+void net_turn_soon(struct net *n);
 
 void conn_list_push(struct net *n, struct conn_list *l, struct conn *c);
 struct conn *conn_list_pop(struct net *n, struct conn_list *l);
@@ -71,6 +92,8 @@ void conn_on_send(struct net *n, struct conn *c, const struct io_event *ev);
 void conn_on_closed(struct net *n, struct conn *c);
 /* Send what is queued, if nothing is in flight. */
 void conn_flush(struct net *n, struct conn *c);
+/* Reads nothing more until conn_unwait, which makes it go on in this turn or a later one. */
+void conn_unwait(struct net *n, struct conn *c);
 /* Close for this reason: after what is queued went out, where the reason allows last words. */
 void conn_close(struct net *n, struct conn *c, enum nats_closed why);
 /* -ERR and close. */
@@ -83,9 +106,15 @@ void conn_close_socks(struct net *n);
 /* Go on removing closed connections. */
 void conn_reap_all(struct net *n);
 void conn_send_info(struct net *n, struct conn *c, bool connect_info);
-/* "1.2.3.4:5 - cid:7", for log lines. */
+
+/* names.c */
+/* `1.2.3.4:5 - cid:7 - "v1.2:go:name" - "$G/user:u"`, for log lines; after the cid as far as it has said so. Returns to. */
 const char *conn_name(const struct conn *c, char *to, uint32_t cap);
-enum { CONN_NAME_MAX = ADDR_TEXT_MAX + 32 };
+enum { CONN_NAME_MAX = ADDR_TEXT_MAX + 4 * 256 + 64 };
+/* Whether a line about what a peer did wrong may be logged now. False: it was counted instead. */
+bool net_may_log(struct net *n, enum net_quiet_kind kind);
+/* Log what was only counted. */
+void net_quiet_end(struct net *n);
 
 /* client.c */
 enum client_result {
@@ -98,11 +127,16 @@ enum client_result client_on_op(struct net *n, struct conn *c, const struct nats
 void client_on_begun(struct net *n, struct conn *c, const struct nats_op *op);
 /* The operation at buf, of which len bytes are there, is none. */
 void client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad, const uint8_t *buf, size_t len);
-/* Whether c may publish there: what belongs to the server it may not. */
-bool client_pub_allowed(struct net *n, struct conn *c, const uint8_t *subject, uint32_t len);
-void client_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue);
+/* CONNECT was accepted: the rest of it. */
+void client_connect_done(struct net *n, struct conn *c);
+/* -ERR 'Permissions Violation for ...'. queue, sid: ptr NULL for none. */
+void client_send_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid);
+/* The same, counted, and a line in the log: for a publish. */
+void client_pub_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject);
 /* m's tail for a publish that was written otherwise than we write it. False: no memory. */
 bool client_make_tail(struct net *n, const struct nats_op *op, struct pub_msg *m);
+/* Whether the subject belongs to the server: no client may publish there. */
+bool client_pub_reserved(const uint8_t *subject, uint32_t len);
 void client_ping_timer(struct timer *t, int64_t now_ns);
 /* The first PING: soon after CONNECT. */
 void client_arm_first_ping(struct net *n, struct conn *c);
@@ -141,7 +175,7 @@ void client_trace_put_server(struct broker *b, struct out *o);
 void client_trace_get_who(struct broker *b, const struct endpoint *ep, struct broker_who *ret);
 
 /* trace.c: protocol lines for -V. */
-void trace_in(const struct conn *c, const struct nats_op *op);
+void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
 void trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len);
 void trace_out(const struct conn *c, const char *what, uint32_t len);
 

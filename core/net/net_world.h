@@ -55,6 +55,7 @@ struct world_cfg {
     uint32_t window;     /* bytes in flight per direction; 0: 1 MiB */
     uint64_t mbox_bytes; /* 0: the usual */
     uint64_t bufs_limit; /* per shard; 0: none */
+    const struct http_cfg *http; /* NULL: no monitoring */
 };
 
 static inline struct net *
@@ -196,6 +197,7 @@ world_start(struct world *w, const struct world_cfg *wc)
     sc.window_bytes = wc->window != 0 ? wc->window : 1 << 20;
     w->sim = sim_new(&sc);
     w->net_set.cfg = &w->cfg;
+    w->net_set.http = wc->http;
     struct shard_set_cfg cfg = {
         .n_shards = wc->n_shards,
         .backend = IO_SIM,
@@ -274,18 +276,25 @@ client_poll(struct client *c)
     c->got[c->n_got] = '\0';
 }
 
-/* Connect; INFO is not read yet. */
+/* Connect to this port. */
 static inline void
-client_dial(struct world *w, struct client *c)
+client_dial_to(struct world *w, struct client *c, uint32_t port)
 {
     *c = (struct client){.w = w};
     c->got = malloc(CLIENT_GOT_MAX);
     assert_non_null(c->got);
     c->got[0] = '\0';
-    c->p = sim_peer_connect(w->sim, 1, (uint16_t)atomic_load(&w->net_set.port));
+    c->p = sim_peer_connect(w->sim, 1, (uint16_t)port);
     while (sim_peer_state(c->p) == SIM_PEER_CONNECTING) /* it gets on when somebody looks */
         sim_advance(w->sim, sim_clock(w->sim) + NS_PER_MS);
     world_settle(w);
+}
+
+/* Connect; INFO is not read yet. */
+static inline void
+client_dial(struct world *w, struct client *c)
+{
+    client_dial_to(w, c, atomic_load(&w->net_set.port));
 }
 
 static inline void

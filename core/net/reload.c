@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
 
@@ -158,12 +159,14 @@ net_recheck_conn(struct net *n, struct conn *c)
 {
     const struct net_cfg *cfg = n->cfg;
 
+    if (!client_auth_recheck(n, c))
+        return false;
     if (c->state != CONN_OPEN)
         return true;
     c->lim.max_payload = cfg->max_payload;
     c->lim.max_control_line = cfg->max_control_line;
-    c->flags &= (uint16_t)~CONN_MAPPED;
-    c->flags |= (uint16_t)(cfg->mappings != NULL ? CONN_MAPPED : 0);
+    c->flags &= (uint32_t)~(CONN_MAPPED | CONN_PUB_ALLOWED);
+    c->flags |= (uint32_t)(cfg->mappings != NULL ? CONN_MAPPED : 0);
     /* A shorter interval counts from now; a longer one when the timer fires. */
     int64_t ping_ns = n->sh->now + cfg->ping_interval_ns;
     if (timer_armed(&c->ping_timer) && c->ping_timer.deadline_ns > ping_ns)

@@ -5,7 +5,11 @@
 
 #include "core/net/net_priv.h"
 
-enum { TRACE_TEXT_MAX = 1024, TRACE_PAYLOAD_MAX = 512 };
+enum {
+    TRACE_TEXT_MAX = 1024,
+    TRACE_PAYLOAD_MAX = 15000, /* more would not fit into a line */
+    TRACE_BLANK_LEN = 4,       /* CR LF CR LF, which end the headers */
+};
 
 static const char *const trace_verbs[NATS_KIND_N] = {
     [NATS_PUB] = "PUB",     [NATS_HPUB] = "HPUB", [NATS_SUB] = "SUB",   [NATS_UNSUB] = "UNSUB",    [NATS_CONNECT] = "CONNECT",
@@ -23,15 +27,24 @@ trace_arg(char *to, size_t cap, size_t *off, const uint8_t *p, size_t n)
     *off += strlen(to + *off);
 }
 
+/* What of a message is to be seen: its headers without the blank line behind them, or all of it; up to max_traced_msg_len bytes. */
 static void
-trace_payload(const char *name, const uint8_t *p, size_t n)
+trace_payload(const struct net *n, const char *name, const char *arrow, const uint8_t *p, uint32_t hdr_len, uint32_t len)
 {
-    char text[TRACE_PAYLOAD_MAX * 4];
-    log_trc("%s - <<- MSG_PAYLOAD: [\"%s\"]", name, log_quote(text, sizeof(text), p, n < TRACE_PAYLOAD_MAX ? n : TRACE_PAYLOAD_MAX));
+    char text[TRACE_PAYLOAD_MAX];
+    uint32_t max = n->cfg->max_traced;
+
+    if (n->cfg->trace_headers)
+        len = hdr_len >= TRACE_BLANK_LEN ? hdr_len - TRACE_BLANK_LEN : 0;
+    if (len == 0)
+        return;
+    bool cut = max > 0 && len > max;
+    (void)log_quote_string(text, sizeof(text), p, cut ? max : len);
+    log_trc("%s - %s MSG_PAYLOAD: [\"%s%s\"]", name, arrow, text, cut ? "..." : "");
 }
 
 void
-trace_in(const struct conn *c, const struct nats_op *op)
+trace_in(const struct net *n, const struct conn *c, const struct nats_op *op)
 {
     char name[CONN_NAME_MAX], args[TRACE_TEXT_MAX];
     size_t off = 0;
@@ -41,7 +54,6 @@ trace_in(const struct conn *c, const struct nats_op *op)
     switch ((enum nats_kind)op->kind) {
     case NATS_PUB:
     case NATS_HPUB:
-        trace_payload(name, op->payload, op->size);
         trace_arg(args, sizeof(args), &off, op->subject, op->subject_len);
         trace_arg(args, sizeof(args), &off, op->reply, op->reply_len);
         if (op->kind == NATS_HPUB) /* the parser writes nothing there for PUB */
@@ -75,6 +87,8 @@ trace_in(const struct conn *c, const struct nats_op *op)
         ASSERT(false); /* an operation the parser does not make */
     }
     log_trc("%s - <<- [%s%s]", name, trace_verbs[op->kind], args);
+    if (op->kind == NATS_PUB || op->kind == NATS_HPUB)
+        trace_payload(n, name, "<<-", op->payload, op->kind == NATS_HPUB ? op->hdr_size : 0, op->size);
 }
 
 void
@@ -101,5 +115,12 @@ trace_out(const struct conn *c, const char *line, uint32_t len)
         return;
     while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r' || line[len - 1] == ' '))
         len--;
-    log_trc("%s - ->> [%s]", conn_name(c, name, sizeof(name)), log_quote(text, sizeof(text), line, len));
+    (void)conn_name(c, name, sizeof(name));
+    /* "-ERR 'text'" is shown without its quotes, "+OK" without its sign, as nats-server does. */
+    if (len > 7 && memcmp(line, "-ERR '", 6) == 0 && line[len - 1] == '\'')
+        log_trc("%s - ->> [-ERR %s]", name, log_quote(text, sizeof(text), line + 6, len - 7));
+    else if (len == 3 && memcmp(line, "+OK", 3) == 0)
+        log_trc("%s - ->> [OK]", name);
+    else
+        log_trc("%s - ->> [%s]", name, log_quote(text, sizeof(text), line, len));
 }

@@ -1,10 +1,11 @@
-/* copy.h - copying a few bytes without a call.
+/* copy.h - copying and comparing a few bytes without a call.
  *
  * Threads  any. Memory  the caller's; the two do not overlap.
  */
 #ifndef MIDGE_RT_COPY_H
 #define MIDGE_RT_COPY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -40,6 +41,28 @@ copy_short(uint8_t *to, const uint8_t *from, uint32_t len)
         memcpy(to, from, len);
     }
     return to + len;
+}
+
+static inline bool
+bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t len)
+{
+    uint64_t x, y;
+    if (len >= 8) {
+        for (uint32_t i = 0; i + 8 < len; i += 8) {
+            memcpy(&x, a + i, 8);
+            memcpy(&y, b + i, 8);
+            if (x != y)
+                return false;
+        }
+        memcpy(&x, a + len - 8, 8);
+        memcpy(&y, b + len - 8, 8);
+        return x == y;
+    }
+    for (uint32_t i = 0; i < len; i++) {
+        if (a[i] != b[i])
+            return false;
+    }
+    return true;
 }
 
 #endif

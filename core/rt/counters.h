@@ -45,9 +45,20 @@
     X(protocol_errors,          "connections cut for breaking the protocol")                                \
     X(subs_refused,             "subscriptions refused by max_subscriptions or for want of memory")         \
     X(payloads_refused,         "publishes above max_payload")                                              \
+    X(auth_failures,            "logins refused")                                                           \
+    X(auth_timeouts,            "connections cut because no login came in time")                            \
+    X(auth_hashes,              "bcrypt hashes computed for logins")                                        \
+    X(pubs_denied,              "publishes refused by permissions")                                         \
+    X(subs_denied,              "subscriptions refused or taken back by permissions")                       \
+    X(deliveries_denied,        "messages withheld from a subscriber by its permissions")                   \
     X(stalls,                   "times a publisher was held up because of a consumer's backlog")            \
     X(recv_paused,              "times a connection's reading stopped: a full mailbox, or no memory")       \
     X(bufs_refused,             "buffers the pool refused at its limit or for want of memory")              \
+    /* monitoring */                                                                                        \
+    X(http_conns,               "HTTP connections accepted")                                                \
+    X(http_requests,            "HTTP requests, whatever they asked for")                                   \
+    X(http_refused,             "HTTP connections and requests refused: no room, no HTTP, too late")        \
+    X(http_evicted,             "HTTP connections closed to make room for others")                          \
     /* between shards */                                                                                    \
     X(mbox_msgs_out,            "records put into other shards' mailboxes")                                 \
     X(mbox_bytes_out,           "bytes of them")                                                            \

@@ -57,3 +57,9 @@ file_write(const char *path, unsigned mode, const void *bytes, size_t len, char 
         ok = file_refused("close", path, ret_why);
     return ok;
 }
+
+bool
+file_rename(const char *from, const char *to, char ret_why[FILE_WHY_MAX])
+{
+    return rename(from, to) == 0 || file_refused("rename", to, ret_why);
+}

@@ -17,5 +17,7 @@ enum { FILE_WHY_MAX = 4200 }; /* a path, and a few words */
 const char *file_errno_text(int errnum, char *to, size_t cap);
 /* Make or overwrite a file with these bytes. mode is what it has from then on, whatever it had. False: ret_why says why. */
 bool file_write(const char *path, unsigned mode, const void *bytes, size_t len, char ret_why[FILE_WHY_MAX]);
+/* Give a file another name, in place of whatever has it. */
+bool file_rename(const char *from, const char *to, char ret_why[FILE_WHY_MAX]);
 
 #endif

@@ -1,7 +1,6 @@
 #include "core/rt/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
@@ -11,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +17,7 @@
 #include "core/rt/assert.h"
 #include "core/rt/fault.h"
 #include "core/rt/log_queue.h"
+#include "core/rt/log_sink.h"
 #include "core/rt/util.h"
 
 enum {
@@ -27,33 +26,38 @@ enum {
     LOG_BATCH_LEN = 64 << 10,    /* collected lines, written at once to a file */
     LOG_POLL_MS = 50,            /* how often a writer that waits for its reader looks up */
     LOG_WAIT_MS = 1,             /* how often log_flush looks */
-    LOG_JOIN_S = 5               /* a writer stuck in the kernel is left behind after this */
+    LOG_JOIN_S = 5,              /* a writer stuck in the kernel is left behind after this */
+    LOG_TAG_HEAD = 8             /* bits of a tag that hold the level */
 };
 _Static_assert((int)LOG_BATCH_LEN > (int)LOG_LINE_LEN, "a line fits a batch");
 
-bool log_debug_on, log_trace_on;
+_Atomic bool log_debug_on, log_trace_on;
 
 /* The writer's own. */
 struct log_writer {
-    int fd;
-    bool is_file;           /* regular: never waits for a reader */
+    struct log_sink *sink;
     bool gave_up;           /* nobody reads, and we are to stop: the rest is lost */
     int64_t stuck_since_ns; /* nothing could be written since then, though we are to stop; 0: it could */
     uint32_t n_lines, len;  /* in the batch */
+    uint32_t tag;           /* of its last line: enum log_level, and the length of the head from LOG_TAG_HEAD on */
+    int64_t time_ns;
     char batch[LOG_BATCH_LEN];
 };
 
 /* The log is the one thing of the process that everybody uses and nobody owns, so it has no struct to hang off. */
 static struct {
-    /* log_start writes these before `running` is set (L1 pairs with L2) */
-    const char *file;
-    bool no_time, utc, colour;
-    int pid; /* 0: log_start has not been called */
+    /* main's own */
+    char *file; /* and what else log_reopen needs to open it again; NULL: not a file */
+    uint64_t size_limit;
+    uint32_t n_files;
+    int pid; /* 0: log_start has not been called. It writes it before `running` is set (L1 pairs with L2) */
+
+    _Atomic bool no_time, utc, colour;
 
     _Atomic bool running;
     _Atomic bool stop;          /* the writer ends when all is written */
     _Atomic uint32_t sleeping;  /* 1: the writer waits for this to change */
-    _Atomic int fd_new;         /* log_reopen's, for the writer to take; -1: none */
+    _Atomic(struct log_sink *) sink_new; /* for the writer to take; NULL: none */
     _Atomic uint64_t flush_asked, flush_done; /* requests, and the last one after which all was written */
     _Atomic uint64_t n_lost;    /* lines of queues that are gone, and lines the system refused */
     _Atomic(struct log_queue *) queues[LOG_QUEUES_MAX];
@@ -63,7 +67,7 @@ static struct {
     struct log_queue shared;    /* of threads without a queue; pushed to under shared_lock */
     pthread_t thread;
     struct log_writer *writer;
-} log_state = {.lock = PTHREAD_MUTEX_INITIALIZER, .shared_lock = PTHREAD_MUTEX_INITIALIZER, .fd_new = -1};
+} log_state = {.lock = PTHREAD_MUTEX_INITIALIZER, .shared_lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* The queue of this thread; that it is the writer. */
 static _Thread_local struct log_queue *log_own;
@@ -86,8 +90,8 @@ log_sleep_ms(int64_t ms)
 
 /* ---- text ---- */
 
-const char *
-log_quote(char *to, size_t cap, const void *bytes, size_t len)
+static const char *
+log_quote_as(char *to, size_t cap, const void *bytes, size_t len, bool in_quotes)
 {
     static const char hex[] = "0123456789abcdef";
     const uint8_t *p = bytes;
@@ -99,6 +103,9 @@ log_quote(char *to, size_t cap, const void *bytes, size_t len)
         const char *name = p[i] == 0 ? NULL : strchr("\nn\rr\tt\\\\", p[i]);
         if (name != NULL && (p[i] < ' ' || p[i] == '\\')) {
             piece[1] = p[i] == '\\' ? '\\' : name[1];
+            piece_len = 2;
+        } else if (p[i] == '"' && in_quotes) {
+            piece[1] = '"';
             piece_len = 2;
         } else if (p[i] >= ' ' && p[i] < 0x7f) {
             piece[0] = (char)p[i];
@@ -119,20 +126,34 @@ log_quote(char *to, size_t cap, const void *bytes, size_t len)
     return to;
 }
 
+const char *
+log_quote(char *to, size_t cap, const void *bytes, size_t len)
+{
+    return log_quote_as(to, cap, bytes, len, false);
+}
+
+const char *
+log_quote_string(char *to, size_t cap, const void *bytes, size_t len)
+{
+    return log_quote_as(to, cap, bytes, len, true);
+}
+
 /* "2026/11/24 03:26:30" for a second of the wall clock; q, if there is one, remembers the last. */
 static void
 log_put_second(struct log_queue *q, int64_t second, char to[32])
 {
-    if (q != NULL && q->stamp_s == second) {
+    bool utc = atomic_load_explicit(&log_state.utc, memory_order_relaxed);
+    if (q != NULL && q->stamp_s == second && q->stamp_utc == utc) {
         memcpy(to, q->stamp, 32);
         return;
     }
     time_t t = (time_t)second;
     struct tm tm;
-    if ((log_state.utc ? gmtime_r(&t, &tm) : localtime_r(&t, &tm)) == NULL || strftime(to, 32, "%Y/%m/%d %H:%M:%S", &tm) == 0)
+    if ((utc ? gmtime_r(&t, &tm) : localtime_r(&t, &tm)) == NULL || strftime(to, 32, "%Y/%m/%d %H:%M:%S", &tm) == 0)
         to[0] = '\0'; /* a year beyond all calendars */
     if (q != NULL) {
         q->stamp_s = second;
+        q->stamp_utc = utc;
         memcpy(q->stamp, to, 32);
     }
 }
@@ -150,7 +171,7 @@ log_put_head(struct log_queue *q, enum log_level level, int64_t time_ns, bool co
     };
     ASSERT(level < LOG_LEVELS);
     char when[48] = "", second[32];
-    if (!log_state.no_time) {
+    if (!atomic_load_explicit(&log_state.no_time, memory_order_relaxed)) {
         log_put_second(q, time_ns / NS_PER_S, second);
         (void)snprintf(when, sizeof when, "%s.%06u ", second, (unsigned)(time_ns % NS_PER_S / NS_PER_US));
     }
@@ -162,10 +183,12 @@ log_put_head(struct log_queue *q, enum log_level level, int64_t time_ns, bool co
 }
 
 /* Format a line, newline included; cut if it is too long. Returns its length. */
-__attribute__((format(printf, 6, 0))) static uint32_t
-log_put_line(struct log_queue *q, enum log_level level, int64_t time_ns, bool colour, char line[LOG_LINE_LEN], const char *fmt, va_list args)
+__attribute__((format(printf, 7, 0))) static uint32_t
+log_put_line(struct log_queue *q, enum log_level level, int64_t time_ns, bool colour, char line[LOG_LINE_LEN], uint32_t *ret_tag, const char *fmt,
+             va_list args)
 {
     uint32_t len = log_put_head(q, level, time_ns, colour, line);
+    *ret_tag = (uint32_t)level | len << LOG_TAG_HEAD;
     int n = vsnprintf(line + len, LOG_LINE_LEN - len, fmt, args);
     if (n < 0)
         n = 0; /* a conversion that this C library does not have: the head alone says that something was */
@@ -194,22 +217,23 @@ __attribute__((format(printf, 4, 5))) static bool
 log_push(struct log_queue *q, enum log_level level, int64_t time_ns, const char *fmt, ...)
 {
     char line[LOG_LINE_LEN];
+    uint32_t tag;
     va_list args;
     va_start(args, fmt);
-    uint32_t len = log_put_line(q, level, time_ns, log_state.colour, line, fmt, args);
+    uint32_t len = log_put_line(q, level, time_ns, log_state.colour, line, &tag, fmt, args);
     va_end(args);
-    return log_queue_push(q, time_ns, line, len);
+    return log_queue_push(q, time_ns, tag, line, len);
 }
 
 /* Queue a line; first, if lines were lost and there is room again, one that says how many. */
 static void
-log_queue_line(struct log_queue *q, int64_t time_ns, const char *line, uint32_t len)
+log_queue_line(struct log_queue *q, int64_t time_ns, uint32_t tag, const char *line, uint32_t len)
 {
     uint64_t n_dropped = atomic_load_explicit(&q->n_dropped, memory_order_relaxed);
     if (n_dropped != q->n_dropped_told &&
         log_push(q, LOG_WRN, time_ns, "%llu log lines dropped: the log is not read fast enough", (unsigned long long)(n_dropped - q->n_dropped_told)))
         q->n_dropped_told = n_dropped;
-    if (n_dropped != q->n_dropped_told || !log_queue_push(q, time_ns, line, len))
+    if (n_dropped != q->n_dropped_told || !log_queue_push(q, time_ns, tag, line, len))
         atomic_store_explicit(&q->n_dropped, n_dropped + 1, memory_order_relaxed);
     log_wake();
 }
@@ -238,18 +262,19 @@ log_line(enum log_level level, const char *fmt, ...)
     int64_t time_ns = log_clock(CLOCK_REALTIME);
     bool running = atomic_load_explicit(&log_state.running, memory_order_acquire); /* L2 */
     struct log_queue *q = running ? log_own : NULL;
+    uint32_t tag;
     va_list args;
     va_start(args, fmt);
-    uint32_t len = log_put_line(q, level, time_ns, running ? log_state.colour : isatty(STDERR_FILENO) == 1, line, fmt, args);
+    uint32_t len = log_put_line(q, level, time_ns, running ? log_state.colour : isatty(STDERR_FILENO) == 1, line, &tag, fmt, args);
     va_end(args);
     if (!running) {
         log_write_now(STDERR_FILENO, line, len);
     } else if (q != NULL) {
-        log_queue_line(q, time_ns, line, len);
+        log_queue_line(q, time_ns, tag, line, len);
     } else {
         (void)pthread_mutex_lock(&log_state.shared_lock); /* held for a copy only; a plain mutex does not fail */
         if (atomic_load(&log_state.running))
-            log_queue_line(&log_state.shared, time_ns, line, len);
+            log_queue_line(&log_state.shared, time_ns, tag, line, len);
         else
             log_write_now(STDERR_FILENO, line, len); /* log_stop came between, and took the queue */
         (void)pthread_mutex_unlock(&log_state.shared_lock);
@@ -297,7 +322,7 @@ log_release(uint32_t i)
     int64_t time_ns;
     uint32_t len;
     while (log_queue_peek(q, &time_ns, &len)) { /* only if the writer ended before its thread did */
-        log_queue_take(q, line);
+        (void)log_queue_take(q, line); /* stderr gets all of it */
         log_write_now(STDERR_FILENO, line, len);
     }
     atomic_fetch_add(&log_state.n_lost, atomic_load(&q->n_dropped));
@@ -356,7 +381,7 @@ log_collect(struct log_writer *w)
         int64_t time_ns;
         uint32_t len;
     } heads[LOG_QUEUES_MAX + 1], *first;
-    uint32_t n = 0, cap = w->is_file ? LOG_BATCH_LEN : LOG_PIPE_STEP;
+    uint32_t n = 0, cap = w->sink->is_file ? LOG_BATCH_LEN : w->sink->kind == LOG_SINK_SYSLOG ? 1 : LOG_PIPE_STEP;
     w->n_lines = w->len = 0;
     for (uint32_t i = 0; i <= LOG_QUEUES_MAX; i++) {
         heads[n].q = log_queue_at(i);
@@ -366,9 +391,10 @@ log_collect(struct log_writer *w)
         first = &heads[0];
         for (uint32_t k = 1; k < n; k++)
             first = heads[k].time_ns < first->time_ns ? &heads[k] : first;
-        if (w->len > 0 && w->len + first->len > cap)
+        if (w->len > 0 && (w->len + first->len > cap || log_sink_full(w->sink, w->len)))
             break; /* a line longer than a step goes alone */
-        log_queue_take(first->q, w->batch + w->len);
+        w->time_ns = first->time_ns;
+        w->tag = log_queue_take(first->q, w->batch + w->len);
         w->len += first->len;
         w->n_lines++;
         if (!log_queue_peek(first->q, &first->time_ns, &first->len))
@@ -377,51 +403,91 @@ log_collect(struct log_writer *w)
     return w->len > 0;
 }
 
-/* Wait until the reader takes more. False: it does not, and we are to stop. */
+/* Wait until the reader of fd takes more. False: it does not, and we are to stop. */
 static bool
-log_wait_writable(struct log_writer *w)
+log_wait_writable(void *arg, int fd)
 {
-    if (w->is_file)
-        return true;
+    struct log_writer *w = arg;
     for (;;) {
-        struct pollfd p = {.fd = w->fd, .events = POLLOUT};
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
         if (poll(&p, 1, LOG_POLL_MS) != 0) { /* writable; or broken, which write will tell */
             w->stuck_since_ns = 0;
             return true;
         }
+        if (atomic_load(&log_state.sink_new) != NULL)
+            return false; /* main gave up on this reader */
         if (!atomic_load(&log_state.stop))
             continue;
         int64_t now_ns = log_clock(CLOCK_MONOTONIC);
         if (w->stuck_since_ns == 0)
             w->stuck_since_ns = now_ns;
-        if (now_ns - w->stuck_since_ns > LOG_STUCK_MS * NS_PER_MS)
+        if (now_ns - w->stuck_since_ns > LOG_STUCK_MS * NS_PER_MS) {
+            w->gave_up = true;
             return false;
+        }
     }
 }
 
-static void
-log_write_batch(struct log_writer *w)
+/* Write bytes to fd. False: some are lost. */
+static bool
+log_write_to(struct log_writer *w, int fd, bool is_file, const char *bytes, uint32_t len)
 {
     uint32_t off = 0;
-    while (off < w->len && !w->gave_up) {
-        if (!log_wait_writable(w)) {
-            w->gave_up = true;
+    while (off < len && !w->gave_up) {
+        if (!is_file && !log_wait_writable(w, fd))
             break;
-        }
-        uint32_t step = w->is_file || w->len - off < LOG_PIPE_STEP ? w->len - off : LOG_PIPE_STEP;
-        ssize_t n = write(w->fd, w->batch + off, step);
+        uint32_t step = is_file || len - off < LOG_PIPE_STEP ? len - off : LOG_PIPE_STEP;
+        ssize_t n = write(fd, bytes + off, step);
         if (n > 0)
             off += (uint32_t)n;
         else if (n == 0 || (errno != EINTR && errno != EAGAIN))
             break; /* no room on the disk, the reader is gone: these lines are lost, the next may not be */
     }
-    if (off < w->len)
+    return off == len;
+}
+
+/* A line of the writer's own, past all queues. */
+__attribute__((format(printf, 3, 4))) static void
+log_writer_say(void *arg, enum log_level level, const char *fmt, ...)
+{
+    struct log_writer *w = arg;
+    char line[LOG_LINE_LEN];
+    uint32_t tag;
+    va_list args;
+    va_start(args, fmt);
+    uint32_t len = log_put_line(NULL, level, log_clock(CLOCK_REALTIME), false, line, &tag, fmt, args);
+    va_end(args);
+    if (log_write_to(w, w->sink->fd, w->sink->is_file, line, len))
+        w->sink->size += len;
+    else
+        atomic_fetch_add(&log_state.n_lost, 1);
+}
+
+static bool
+log_write_syslog(struct log_writer *w)
+{
+    uint32_t head = w->tag >> LOG_TAG_HEAD, level = w->tag & (BIT(LOG_TAG_HEAD) - 1);
+    ASSERT(w->n_lines == 1 && head < w->len && level < LOG_LEVELS);
+    return log_sink_send(w->sink, (enum log_level)level, w->time_ns, w->batch + head, w->len - head - 1, log_wait_writable, w) ||
+           log_write_to(w, STDERR_FILENO, false, w->batch, w->len);
+}
+
+static void
+log_write_batch(struct log_writer *w)
+{
+    bool ok = w->sink->kind == LOG_SINK_SYSLOG ? !w->gave_up && log_write_syslog(w)
+                                               : log_write_to(w, w->sink->fd, w->sink->is_file, w->batch, w->len);
+    if (ok)
+        w->sink->size += w->len;
+    else
         atomic_fetch_add(&log_state.n_lost, w->n_lines);
     for (uint32_t i = 0; i <= LOG_QUEUES_MAX; i++) {
         struct log_queue *q = log_queue_at(i);
         if (q != NULL)
             log_queue_done(q);
     }
+    if (log_sink_full(w->sink, 0))
+        log_sink_rotate(w->sink, log_writer_say, w);
 }
 
 /* Release the queues of threads that are gone. */
@@ -438,18 +504,11 @@ log_reap(void)
     }
 }
 
-static bool
-log_is_regular(int fd)
-{
-    struct stat st;
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-}
-
 /* Nothing has changed since the writer looked. */
 static bool
 log_may_sleep(uint64_t flush_seen)
 {
-    if (atomic_load(&log_state.stop) || atomic_load(&log_state.fd_new) != -1 || atomic_load(&log_state.flush_asked) != flush_seen)
+    if (atomic_load(&log_state.stop) || atomic_load(&log_state.sink_new) != NULL || atomic_load(&log_state.flush_asked) != flush_seen)
         return false;
     for (uint32_t i = 0; i <= LOG_QUEUES_MAX; i++) {
         struct log_queue *q = log_queue_at(i);
@@ -467,11 +526,10 @@ log_writer_main(void *arg)
     for (;;) {
         bool stop = atomic_load(&log_state.stop); /* before we look: what was queued before it is written */
         uint64_t flush_asked = atomic_load(&log_state.flush_asked);
-        int fd_new = atomic_exchange(&log_state.fd_new, -1);
-        if (fd_new != -1) {
-            (void)close(w->fd); /* a log file; what it reports late is lost either way */
-            w->fd = fd_new;
-            w->is_file = log_is_regular(fd_new);
+        struct log_sink *sink_new = atomic_exchange(&log_state.sink_new, NULL);
+        if (sink_new != NULL) {
+            log_sink_free(w->sink);
+            w->sink = sink_new;
         }
         if (log_collect(w)) {
             log_write_batch(w);
@@ -486,18 +544,11 @@ log_writer_main(void *arg)
             (void)syscall(SYS_futex, &log_state.sleeping, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0); /* waking early is fine */
         atomic_store(&log_state.sleeping, 0);
     }
-    if (w->fd != STDERR_FILENO)
-        (void)close(w->fd);
+    log_sink_free(w->sink);
     return NULL;
 }
 
 /* ---- starting and stopping ---- */
-
-static int
-log_open_file(const char *file)
-{
-    return open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-}
 
 /* An assertion failed somewhere: what is queued may be what explains it. Takes no lock, and waits a bounded time. */
 static void
@@ -521,35 +572,50 @@ log_start_thread(struct log_writer *w)
     return rc;
 }
 
+/* Remember what log_reopen needs. fail: ERR_NOMEM */
+static enum err
+log_remember(const struct log_cfg *cfg)
+{
+    char *file = NULL;
+    if (cfg->file != NULL && (file = strdup(cfg->file)) == NULL)
+        return ERR_NOMEM;
+    free(log_state.file);
+    log_state.file = file;
+    log_state.size_limit = cfg->size_limit;
+    log_state.n_files = cfg->n_files;
+    return OK;
+}
+
+static void
+log_set(const struct log_cfg *cfg, bool colour)
+{
+    atomic_store(&log_state.no_time, cfg->no_time);
+    atomic_store(&log_state.utc, cfg->utc);
+    atomic_store(&log_state.colour, colour);
+    atomic_store(&log_debug_on, cfg->debug);
+    atomic_store(&log_trace_on, cfg->trace);
+}
+
+static bool
+log_has_colour(const struct log_sink *s)
+{
+    return s->kind == LOG_SINK_STDERR && isatty(s->fd) == 1;
+}
+
 enum err
-log_start(const struct log_cfg *cfg)
+log_start_on(struct log_sink *sink, const struct log_cfg *cfg)
 {
     ASSERT(!log_state.has_writer);
-    enum err e = ERR_NOMEM;
-    int fd = STDERR_FILENO;
     struct log_writer *w = fault_calloc(1, sizeof *w);
-    if (w == NULL || log_queue_init(&log_state.shared, LOG_QUEUE_LEN) != OK)
+    if (w == NULL || log_queue_init(&log_state.shared, LOG_QUEUE_LEN) != OK || log_remember(cfg) != OK)
         goto fail;
-    if (cfg->file != NULL && (fd = log_open_file(cfg->file)) < 0) {
-        e = err_from_errno(errno);
-        goto fail;
-    }
-    w->fd = fd;
-    w->is_file = log_is_regular(fd);
+    w->sink = sink;
     log_state.writer = w;
-    log_state.file = cfg->file;
-    log_state.no_time = cfg->no_time;
-    log_state.utc = cfg->utc;
     log_state.pid = (int)getpid();
-    log_state.colour = cfg->file == NULL && isatty(fd) == 1;
-    log_debug_on = cfg->debug;
-    log_trace_on = cfg->trace;
+    log_set(cfg, log_has_colour(sink));
     atomic_store(&log_state.stop, false);
-    if (log_start_thread(w) != 0) { /* no memory, or too many threads */
-        if (fd != STDERR_FILENO)
-            (void)close(fd);
+    if (log_start_thread(w) != 0) /* no memory, or too many threads */
         goto fail;
-    }
     log_state.has_writer = true;
     atomic_store_explicit(&log_state.running, true, memory_order_release); /* L1 */
     assert_on_failure(log_on_abort);
@@ -557,7 +623,42 @@ log_start(const struct log_cfg *cfg)
 fail:
     log_queue_fini(&log_state.shared);
     free(w);
+    return ERR_NOMEM;
+}
+
+enum err
+log_start(const struct log_cfg *cfg)
+{
+    struct log_sink *sink;
+    char why[LOG_WHY_MAX];
+    enum err e = log_sink_new(cfg, &sink, why);
+    if (e != OK)
+        return e;
+    e = log_start_on(sink, cfg);
+    if (e != OK)
+        log_sink_free(sink);
     return e;
+}
+
+/* Hand a sink to the writer. */
+static void
+log_switch(struct log_sink *sink)
+{
+    log_sink_free(atomic_exchange(&log_state.sink_new, sink)); /* of a call just before, which the writer has not seen */
+    log_wake();
+}
+
+enum err
+log_reconfigure(struct log_sink *sink, const struct log_cfg *cfg)
+{
+    ASSERT(log_state.has_writer);
+    enum err e = log_remember(cfg);
+    if (e != OK)
+        return e;
+    log_set(cfg, sink != NULL ? log_has_colour(sink) : atomic_load(&log_state.colour));
+    if (sink != NULL)
+        log_switch(sink);
+    return OK;
 }
 
 void
@@ -584,8 +685,11 @@ log_stop(void)
     log_queue_fini(&log_state.shared);
     (void)pthread_mutex_unlock(&log_state.shared_lock);
     (void)pthread_mutex_unlock(&log_state.lock);
+    log_sink_free(atomic_exchange(&log_state.sink_new, NULL));
     free(log_state.writer);
     log_state.writer = NULL;
+    free(log_state.file);
+    log_state.file = NULL;
 }
 
 void
@@ -595,14 +699,15 @@ log_reopen(void)
         log_inf("File log re-open ignored, not a file logger");
         return;
     }
-    int fd = log_open_file(log_state.file);
-    if (fd < 0) {
-        log_err("Cannot re-open log file %s: %s; still writing to the one that is open", log_state.file, err_text(err_from_errno(errno)));
+    const struct log_cfg cfg = {.file = log_state.file, .size_limit = log_state.size_limit, .n_files = log_state.n_files};
+    struct log_sink *sink;
+    char why[LOG_WHY_MAX];
+    enum err e = log_sink_new(&cfg, &sink, why);
+    if (e != OK) {
+        log_err("Cannot re-open log file %s: %s; still writing to the one that is open", log_state.file, err_text(e));
         return;
     }
-    int unused = atomic_exchange(&log_state.fd_new, fd);
-    if (unused != -1)
-        (void)close(unused); /* of a call just before, which the writer has not seen */
+    log_switch(sink);
     log_inf("File log re-opened"); /* into the new one: the writer looks for that first */
 }
 

@@ -9,7 +9,7 @@
 struct log_record {
     int64_t time_ns;
     uint32_t len; /* of the bytes that follow */
-    uint32_t unused;
+    uint32_t tag;
 };
 
 enum err
@@ -54,7 +54,7 @@ log_queue_get(const struct log_queue *q, uint64_t at, void *bytes, size_t len)
 }
 
 bool
-log_queue_push(struct log_queue *q, int64_t time_ns, const char *line, uint32_t len)
+log_queue_push(struct log_queue *q, int64_t time_ns, uint32_t tag, const char *line, uint32_t len)
 {
     uint64_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed), room = log_queue_room(len);
     if (tail + room - q->head_seen > q->len) {
@@ -62,7 +62,7 @@ log_queue_push(struct log_queue *q, int64_t time_ns, const char *line, uint32_t 
         if (tail + room - q->head_seen > q->len)
             return false;
     }
-    struct log_record rec = {.time_ns = time_ns, .len = len};
+    struct log_record rec = {.time_ns = time_ns, .len = len, .tag = tag};
     log_queue_put(q, tail, &rec, sizeof rec);
     log_queue_put(q, tail + sizeof rec, line, len);
     /* Sequentially consistent, for the writer's sleep: see log_wake. */
@@ -84,13 +84,14 @@ log_queue_peek(struct log_queue *q, int64_t *ret_time_ns, uint32_t *ret_len)
     return true;
 }
 
-void
+uint32_t
 log_queue_take(struct log_queue *q, char *to)
 {
     struct log_record rec;
     log_queue_get(q, q->head_next, &rec, sizeof rec);
     log_queue_get(q, q->head_next + sizeof rec, to, rec.len);
     q->head_next += log_queue_room(rec.len);
+    return rec.tag;
 }
 
 void

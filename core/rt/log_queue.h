@@ -23,6 +23,7 @@ struct log_queue {
     _Atomic uint64_t n_dropped;
     uint64_t n_dropped_told; /* so many of them the log has been told about */
     int64_t stamp_s;         /* the second whose text is `stamp` */
+    bool stamp_utc;
     char stamp[32];
     /* writer's */
     _Alignas(CACHE_PAIR) _Atomic uint64_t head; /* Q3 pairs with Q4: the bytes of a line are read before they may be overwritten */
@@ -33,12 +34,12 @@ struct log_queue {
 /* fail: ERR_NOMEM */
 enum err log_queue_init(struct log_queue *q, uint32_t len);
 void log_queue_fini(struct log_queue *q);
-/* False: no room. */
-bool log_queue_push(struct log_queue *q, int64_t time_ns, const char *line, uint32_t len);
+/* tag: what the writer is to know of the line besides. False: no room. */
+bool log_queue_push(struct log_queue *q, int64_t time_ns, uint32_t tag, const char *line, uint32_t len);
 /* The time of the first line not taken yet. False: there is none. */
 bool log_queue_peek(struct log_queue *q, int64_t *ret_time_ns, uint32_t *ret_len);
-/* Copy it to `to` (of the length that peek told), which takes it. */
-void log_queue_take(struct log_queue *q, char *to);
+/* Copy it to `to` (of the length that peek told), which takes it. Returns its tag. */
+uint32_t log_queue_take(struct log_queue *q, char *to);
 /* Whatever was taken is written: its room is free. */
 void log_queue_done(struct log_queue *q);
 /* Nothing waits, taken or not. */

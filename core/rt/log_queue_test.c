@@ -20,7 +20,7 @@ test_push(struct log_queue *q, uint32_t i, uint32_t len)
 {
     char line[TEST_LEN];
     memset(line, 'a' + (int)(i % 26), len);
-    return log_queue_push(q, i, line, len);
+    return log_queue_push(q, i, i, line, len);
 }
 
 static void
@@ -32,7 +32,7 @@ test_expect(struct log_queue *q, uint32_t i, uint32_t len)
     assert_true(log_queue_peek(q, &time_ns, &got_len));
     assert_int_equal(time_ns, i);
     assert_int_equal(got_len, len);
-    log_queue_take(q, line);
+    assert_int_equal(log_queue_take(q, line), i);
     for (uint32_t k = 0; k < len; k++)
         assert_int_equal(line[k], 'a' + (int)(i % 26));
 }

@@ -132,39 +132,23 @@ mbox_room_exact(struct mbox *m, uint32_t n_recs, uint64_t rec_len, uint64_t ref_
     return mbox_ref_room(m, n_recs, ref_len);
 }
 
-/* len contiguous bytes at the write position, after a pad if they would wrap. */
-static void *
-mbox_claim(struct mbox *m, uint64_t len)
+void
+mbox_pad(struct mbox *m)
 {
-    uint64_t need = mbox_round(len);
     uint64_t to_end = (m->mask + 1) - (m->w_tail & m->mask);
+    struct mbox_rec *pad = (void *)(m->ring + (m->w_tail & m->mask));
 
-    if (UNLIKELY(need > to_end)) {
-        struct mbox_rec *pad = (void *)(m->ring + (m->w_tail & m->mask));
-        *pad = (struct mbox_rec){.len = (uint32_t)to_end, .type = MBOX_TYPE_PAD};
-        m->w_tail += to_end;
-    }
-    void *at = m->ring + (m->w_tail & m->mask);
-    m->w_tail += need;
-    ASSERT(m->w_tail - m->w_head_seen <= m->mask + 1); /* mbox_room was asked */
-    return at;
+    *pad = (struct mbox_rec){.len = (uint32_t)to_end, .type = MBOX_TYPE_PAD};
+    m->w_tail += to_end;
 }
 
-struct mbox_rec *
-mbox_push(struct mbox *m, uint8_t type, uint64_t len)
+void
+mbox_open(struct mbox *m)
 {
-    ASSERT(type >= MBOX_TYPE_USER);
-    ASSERT(len >= sizeof(struct mbox_rec) && len <= mbox_rec_max(m));
+    struct mbox_batch *b = mbox_claim(m, sizeof(*b));
 
-    if (m->w_batch == UINT64_MAX) {
-        struct mbox_batch *b = mbox_claim(m, sizeof(*b));
-        *b = (struct mbox_batch){.rec = {.len = sizeof(*b), .type = MBOX_TYPE_BATCH}};
-        m->w_batch = m->w_tail - sizeof(*b);
-    }
-    struct mbox_rec *rec = mbox_claim(m, len);
-    *rec = (struct mbox_rec){.len = (uint32_t)len, .type = type};
-    m->n_records++;
-    return rec;
+    *b = (struct mbox_batch){.rec = {.len = sizeof(*b), .type = MBOX_TYPE_BATCH}};
+    m->w_batch = m->w_tail - sizeof(*b);
 }
 
 void
@@ -204,15 +188,6 @@ mbox_room_wanted(struct mbox *m)
 {
     return atomic_load_explicit(&m->want_room, memory_order_relaxed) != 0 &&
            atomic_exchange_explicit(&m->want_room, 0, memory_order_acq_rel) != 0;
-}
-
-/* Step over a pad at the reading position. Sealed bytes end on a record, so there is one behind it. */
-static inline void
-mbox_skip_pad(struct mbox *m)
-{
-    const struct mbox_rec *rec = (const void *)(m->ring + (m->r_head & m->mask));
-    if (UNLIKELY(rec->type == MBOX_TYPE_PAD))
-        m->r_head += rec->len;
 }
 
 bool

@@ -89,7 +89,6 @@ struct mbox {
     uint64_t ref_bytes;
     uint64_t w_looked;  /* w_tail when mbox_trim last looked */
     uint64_t w_trimmed; /* w_tail when it last gave the ring's memory back */
-    uint64_t n_records;
 
     /* consumer's own */
     _Alignas(CACHE_PAIR) uint64_t r_head;
@@ -126,12 +125,12 @@ mbox_room(struct mbox *m, uint32_t n_recs, uint64_t rec_len, uint64_t ref_len)
     return LIKELY(ref_len == 0 && m->w_tail + ample - m->w_head_seen <= m->mask + 1) || mbox_room_exact(m, n_recs, rec_len, ref_len);
 }
 
-/* Room for a record of len bytes (head included), which the caller fills; mbox_room said yes. It is seen after
- * seal and publish. Valid until the next push or seal. */
-struct mbox_rec *mbox_push(struct mbox *m, uint8_t type, uint64_t len);
-
-/* The record pushed last refers to len bytes of b: keep b until the consumer has passed that record. */
-void mbox_push_ref(struct mbox *m, struct mbox_buf *b, uint32_t len);
+/* Producer: where the next record will stand, or a pad before it. Every push moves it. */
+static inline uint64_t
+mbox_end(const struct mbox *m)
+{
+    return m->w_tail;
+}
 
 /* Whether anything was pushed since the last seal. */
 static inline bool
@@ -139,6 +138,57 @@ mbox_dirty(const struct mbox *m)
 {
     return m->w_batch != UINT64_MAX;
 }
+
+/* Parts of mbox_push: pass over the end of the ring; open a batch. */
+void mbox_pad(struct mbox *m);
+void mbox_open(struct mbox *m);
+
+/* len contiguous bytes at the write position, after a pad if they would wrap. */
+static inline void *
+mbox_claim(struct mbox *m, uint64_t len)
+{
+    uint64_t need = round_up_u64(len, MBOX_ALIGN);
+
+    if (UNLIKELY(need > m->mask + 1 - (m->w_tail & m->mask)))
+        mbox_pad(m);
+    void *at = m->ring + (m->w_tail & m->mask);
+    m->w_tail += need;
+    ASSERT(m->w_tail - m->w_head_seen <= m->mask + 1); /* mbox_room was asked */
+    return at;
+}
+
+/* Room for a record of len bytes (head included), which the caller fills; mbox_room said yes. It is seen after
+ * seal and publish. Valid until the batch is sealed. */
+static inline struct mbox_rec *
+mbox_push(struct mbox *m, uint8_t type, uint64_t len)
+{
+    ASSERT(type >= MBOX_TYPE_USER);
+    ASSERT(len >= sizeof(struct mbox_rec) && len <= mbox_rec_max(m));
+
+    if (UNLIKELY(m->w_batch == UINT64_MAX))
+        mbox_open(m);
+    struct mbox_rec *rec = mbox_claim(m, len);
+    *rec = (struct mbox_rec){.len = (uint32_t)len, .type = type};
+    return rec;
+}
+
+/* mbox_push where a look at what the producer knows is enough to see the room, in an open batch; else NULL, and nothing was done. */
+static inline struct mbox_rec *
+mbox_push_quick(struct mbox *m, uint8_t type, uint64_t len)
+{
+    uint64_t at = m->w_tail & m->mask, end = m->w_tail + round_up_u64(len, MBOX_ALIGN);
+
+    if (UNLIKELY(at + (end - m->w_tail) > m->mask + 1 || end - m->w_head_seen > m->mask + 1))
+        return NULL;
+    ASSERT_SLOW(mbox_dirty(m) && len <= mbox_rec_max(m));
+    m->w_tail = end;
+    struct mbox_rec *rec = (void *)(m->ring + at);
+    *rec = (struct mbox_rec){.len = (uint32_t)len, .type = type};
+    return rec;
+}
+
+/* The record pushed last refers to len bytes of b: keep b until the consumer has passed that record. */
+void mbox_push_ref(struct mbox *m, struct mbox_buf *b, uint32_t len);
 
 /* Close the batch: all of it carries this turn and stamp. */
 void mbox_seal(struct mbox *m, uint64_t turn, int64_t stamp_ns);
@@ -173,6 +223,34 @@ static inline bool
 mbox_in_batch(const struct mbox *m)
 {
     return m->r_head < m->r_batch_end;
+}
+/* Step over a pad at the reading position. Sealed bytes end on a record, so there is one behind it. */
+static inline void
+mbox_skip_pad(struct mbox *m)
+{
+    const struct mbox_rec *rec = (const void *)(m->ring + (m->r_head & m->mask));
+    if (UNLIKELY(rec->type == MBOX_TYPE_PAD))
+        m->r_head += rec->len;
+}
+/* Consumer: the record that mbox_take would give, if the batch being taken has one more and it is of this type; else NULL. */
+static inline const struct mbox_rec *
+mbox_look(struct mbox *m, uint8_t type)
+{
+    if (!mbox_in_batch(m))
+        return NULL;
+    mbox_skip_pad(m);
+    const struct mbox_rec *rec = (const void *)(m->ring + (m->r_head & m->mask));
+    return rec->type == type ? rec : NULL;
+}
+/* The same, and takes it. */
+static inline const struct mbox_rec *
+mbox_take_type(struct mbox *m, uint8_t type)
+{
+    const struct mbox_rec *rec = mbox_look(m, type);
+
+    if (LIKELY(rec != NULL))
+        m->r_head += round_up_u64(rec->len, MBOX_ALIGN);
+    return rec;
 }
 /* Consumer: let the producer have the room of what was taken. */
 void mbox_done(struct mbox *m);

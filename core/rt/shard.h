@@ -48,7 +48,8 @@ struct shard_set;
 struct shard_app {
     /* Before the first turn. fail: the whole set stops with this error. */
     enum err (*on_start)(struct shard *sh);
-    /* One record of peer `from`. Never refuses: what it cannot do now it must keep itself. */
+    /* One record of peer `from`. Never refuses: what it cannot do now it must keep itself. It may take more of the batch by itself, from in[from],
+     * while work_left is positive: for each record it subtracts one and counts mbox_msgs_in. */
     void (*on_record)(struct shard *sh, uint32_t from, const struct mbox_rec *rec);
     /* The drain is complete. Finish what the app kept from records or from blocked connections. false: it still holds
      * something that must go first, so no event is handled this turn. */

@@ -26,6 +26,10 @@ static const struct option_row option_rows[] = {
     {"addr a net", OPT_STR, OPT(host), 0, 0, "<host>", "Bind to host address (default: 0.0.0.0)"},
     {"port p", OPT_INT, OPT(port), -1, 65535, "<port>", "Use port for clients (default: 4222; -1: any free one)"},
     {"name n server_name", OPT_STR, OPT(server_name), 0, 0, "<server_name>", "Server name (default: auto)"},
+    {"http_port m", OPT_INT, OPT(http_port), -1, 65535, "<port>", "Use port for http monitoring"},
+    {"user", OPT_STR, OPT(auth.user), 0, 0, "<user>", "User required for connections"},
+    {"pass", OPT_STR, OPT(auth.pass), 0, 0, "<password>", "Password required for connections"},
+    {"auth", OPT_STR, OPT(auth.token), 0, 0, "<token>", "Authorization token required for connections"},
     {"pid P", OPT_STR, OPT(pid_file), 0, 0, "<file>", "File to store PID"},
     {"log l", OPT_STR, OPT(log_file), 0, 0, "<file>", "File to redirect log output"},
     {"logtime T", OPT_BOOL, OPT(logtime), 0, 0, "", "Timestamp log entries (default: true)"},
@@ -63,9 +67,12 @@ options_defaults(struct options *o)
         .max_connections = 65536,
         .max_control_line = 4096,
         .max_payload = 1024 * 1024,
+        .max_closed_clients = 10000,
+        .http_base_path = "/",
         .max_pending = 64 * 1024 * 1024,
         .ping_interval_ns = 120 * NS_PER_S,
         .ping_max = 2,
+        .auth = {.timeout_ns = 2 * NS_PER_S},
         .write_deadline_ns = 10 * NS_PER_S,
     };
 }
@@ -125,10 +132,9 @@ static const struct {
     const char *names, *feature;
 } option_missing[] = {
     {"c config t", "configuration files"},
-    {"m http_port ms https_port profile", "monitoring"},
+    {"ms https_port profile", "monitoring"},
     {"sl signal ports_file_dir client_advertise", "process control"},
     {"s syslog r remote_syslog log_size_limit max_traced_msg_len VV DVV", "this kind of logging"},
-    {"user pass auth", "users and passwords"},
     {"tls tlscert tlskey tlsverify tlscacert help_tls", "TLS"},
     {"js jetstream sd store_dir", "JetStream"},
     {"routes cluster cluster_name cluster_listen cluster_advertise no_advertise connect_retries", "clustering"},

@@ -5,16 +5,48 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "core/net/client_auth.h"
 #include "core/rt/file.h"
 #include "core/rt/log.h"
+#include "core/rt/offload.h"
+#include "core/server/monitor.h"
 
 enum {
     EXIT_USAGE = 2,
     SERVER_PID_MODE = 0600,
+    SERVER_JOBS_MAX = 1024,     /* that wait for a thread of the offload pool */
     BUSY_POLL_AUTO_NS = 200000, /* the dearest wake-up seen on a virtual machine */
 };
+
+static void
+server_wake_shard(void *arg, uint32_t shard_id)
+{
+    struct server *s = arg;
+    shard_ask(s->shards, shard_id, NET_ASK_OFFLOAD);
+}
+
+/* As many threads as processors: they give way to the shards (offload.h). */
+static enum err
+server_start_offload(struct server *s)
+{
+    uint32_t n = s->cpus.n_usable < OFFLOAD_THREADS_MAX ? s->cpus.n_usable : OFFLOAD_THREADS_MAX;
+    enum err e = offload_new(n > 0 ? n : 1, s->shards->n_shards, SERVER_JOBS_MAX, server_wake_shard, s, &s->offload);
+
+    s->net_set.offload = s->offload;
+    return e;
+}
+
+/* Only when no shard runs any more. */
+static void
+server_stop_offload(struct server *s)
+{
+    offload_free(s->offload);
+    s->offload = NULL;
+    client_auth_free_left(&s->net_set);
+}
 
 static void
 server_warn(void *arg, const char *text)
@@ -107,17 +139,39 @@ server_log_start(const struct server *s)
     log_inf("  ID:       %s", s->names.id);
 }
 
+/* Before there is a log, in the words of nats-server. */
+static void
+server_no_log(const char *why)
+{
+    char when[32] = "";
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if (localtime_r(&now, &tm) != NULL && strftime(when, sizeof(when), "%Y/%m/%d %H:%M:%S", &tm) == 0)
+        when[0] = '\0';
+    fprintf(stderr, "%s %s\n", when, why);
+}
+
 static bool
 server_start_log(struct server *s)
 {
-    struct log_cfg lc = {
-        .file = s->cfg->opts.log_file, .debug = s->cfg->opts.debug, .trace = s->cfg->opts.trace, .no_time = !s->cfg->opts.logtime, .utc = s->cfg->opts.logtime_utc};
+    const struct log_cfg cfg = server_cfg_log(&s->cfg->opts);
+    struct log_sink *sink = NULL;
+    char why[LOG_WHY_MAX];
 
-    enum err e = log_start(&lc);
-    if (e != OK)
-        fprintf(stderr, "nats-server: error opening log file %s: %s\n", lc.file != NULL ? lc.file : "stderr", err_text(e));
-    s->logging = e == OK;
-    return s->logging;
+    enum err e = log_sink_new(&cfg, &sink, why);
+    if (e != OK) {
+        server_no_log(why);
+        return false;
+    }
+    e = log_start_on(sink, &cfg);
+    if (e != OK) {
+        server_no_log(err_text(e));
+        log_sink_free(sink);
+        return false;
+    }
+    s->logging = true;
+    return true;
 }
 
 int
@@ -144,12 +198,21 @@ server_start(struct server *s, struct options *opts)
         return EXIT_FAILURE;
     e = signals_open(&s->signals);
     if (e == OK)
+        e = monitor_new(s->cfg, &s->net_set, &s->monitor);
+    if (e == OK)
         e = shard_set_new(&cfg, &s->shards);
+    if (e == OK)
+        e = monitor_attach(s->monitor, s->shards);
+    if (e == OK)
+        e = server_start_offload(s);
     if (e == OK)
         e = shard_set_start(s->shards);
     if (e != OK) {
         if (!atomic_load(&s->net_set.told))
             log_line(LOG_FTL, "Cannot start: %s", err_text(e));
+        server_stop_offload(s);
+        monitor_free(s->monitor);
+        s->monitor = NULL;
         shard_set_free(s->shards); /* its threads have ended */
         s->shards = NULL;
         return EXIT_FAILURE;
@@ -183,7 +246,10 @@ server_stop(struct server *s)
         for (uint32_t i = 0; i < s->shards->n_shards; i++)
             shard_ask(s->shards, i, NET_ASK_STOP);
         shard_set_join(s->shards);
+        server_stop_offload(s);
         log_inf("Server Exiting..");
+        monitor_free(s->monitor); /* it may wake shards until here */
+        s->monitor = NULL;
         shard_set_free(s->shards);
         s->shards = NULL;
     }

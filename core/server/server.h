@@ -22,7 +22,9 @@ struct server {
     struct server_cfg *cfg; /* in force */
     struct cpus cpus;
     struct net_set net_set;
+    struct monitor *monitor; /* NULL: none */
     struct shard_set *shards;
+    struct offload *offload;
     struct signals signals;
     bool logging; /* log_start was called */
 };

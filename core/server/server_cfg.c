@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/rt/fault.h"
+#include "core/rt/util.h"
 
 enum { SERVER_API_LEVEL = 4 };
 
@@ -14,6 +15,7 @@ server_names_random(struct server_names *nm)
     nkey_random(NKEY_CURVE, nm->xkey);
     (void)snprintf(nm->go, sizeof(nm->go), "midge-%s", MIDGE_VERSION); /* fits */
     hash_key_random(&nm->key);
+    password_key_random(&nm->password_key);
 }
 
 static void
@@ -35,6 +37,9 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .ping_max = (uint32_t)o->ping_max,
         .headers = !o->no_header_support,
         .no_stall = o->no_fast_producer_stall,
+        .auth = c->auth,
+        .trace_headers = o->trace_headers,
+        .max_traced = (uint32_t)min_i64(o->max_traced_msg_len, UINT32_MAX),
         .key = nm->key,
         .info =
             {
@@ -59,13 +64,37 @@ server_cfg_new(const struct server_names *nm, struct options *opts, struct serve
     if (c == NULL)
         return ERR_NOMEM;
     c->opts = *opts;
+    enum err e = auth_new(&c->opts.auth, &nm->password_key, &c->auth);
+    if (e != OK) {
+        server_cfg_free(c);
+        return e;
+    }
     server_cfg_net(c, nm);
     *ret = c;
     return OK;
 }
 
+struct log_cfg
+server_cfg_log(const struct options *o)
+{
+    return (struct log_cfg){
+        .file = o->log_file,
+        .size_limit = (uint64_t)o->log_size_limit,
+        .n_files = (uint32_t)o->log_max_num,
+        .remote_syslog = o->remote_syslog,
+        .syslog = o->syslog,
+        .debug = o->debug,
+        .trace = o->trace || o->trace_verbose || o->trace_headers,
+        .no_time = !o->logtime,
+        .utc = o->logtime_utc,
+    };
+}
+
 void
 server_cfg_free(struct server_cfg *c)
 {
+    if (c == NULL)
+        return;
+    auth_free(c->auth);
     free(c);
 }

@@ -9,8 +9,10 @@
 #ifndef MIDGE_SERVER_SERVER_CFG_H
 #define MIDGE_SERVER_SERVER_CFG_H
 
+#include "auth/auth.h"
 #include "auth/nkey.h"
 #include "core/net/net.h"
+#include "core/rt/log.h"
 #include "core/server/options.h"
 
 /* The behaviour level: clients switch features on by it. What Midge itself is, the log and `-v` say. */
@@ -22,10 +24,12 @@ struct server_names {
     char xkey[NKEY_TEXT_LEN + 1];
     char go[64];
     struct hash_key key; /* of all tables that peers fill */
+    struct password_key password_key;
 };
 
 struct server_cfg {
     struct options opts;
+    struct auth *auth;
     struct net_cfg net; /* views into opts and the names */
 };
 
@@ -35,5 +39,7 @@ void server_names_random(struct server_names *nm);
  * fail  ERR_NOMEM */
 enum err server_cfg_new(const struct server_names *nm, struct options *opts, struct server_cfg **ret);
 void server_cfg_free(struct server_cfg *c); /* NULL is fine */
+/* What the log is to be by these options: views into them. */
+struct log_cfg server_cfg_log(const struct options *o);
 
 #endif

@@ -3,13 +3,19 @@
 
 #include "core/rt/log.h"
 
-bool log_debug_on, log_trace_on;
+_Atomic bool log_debug_on, log_trace_on;
 
 void
 log_line(enum log_level level, const char *fmt, ...)
 {
     (void)level;
     (void)fmt;
+}
+
+const char *
+log_quote_string(char *to, size_t cap, const void *bytes, size_t len)
+{
+    return log_quote(to, cap, bytes, len);
 }
 
 const char *

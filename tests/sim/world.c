@@ -97,6 +97,16 @@ world_close(struct world *w)
 
 /* ---- steps ---- */
 
+/* Whether the last record pushed is not the first of its run. */
+static bool
+world_ends_with_run(const struct mbox *m, const struct broker_lead *lead)
+{
+    if (!mbox_dirty(m) || lead->end != mbox_end(m))
+        return false;
+    uint64_t lead_end = (uint64_t)((const uint8_t *)lead->rec - m->ring) + round_up_u64(lead->rec->rec.len, MBOX_ALIGN);
+    return lead_end != (lead->end & m->mask);
+}
+
 static void
 world_look_around(struct world *w, const struct shard *sh)
 {
@@ -123,7 +133,13 @@ world_look_around(struct world *w, const struct shard *sh)
     if (sh->counters.slow_consumers_pending > 0)
         world_saw(w, SEEN_SLOW);
     for (uint32_t i = 0; i < sh->n_shards; i++) {
-        if (i != sh->id && sh->out[i]->ref_head != sh->out[i]->ref_tail)
+        if (i == sh->id)
+            continue;
+        if (world_ends_with_run(sh->out[i], &n->broker.leads[i]))
+            world_saw(w, SEEN_RUN);
+        if (mbox_look(sh->in[i], RECORD_MORE) != NULL)
+            world_saw(w, SEEN_RUN_CUT);
+        if (sh->out[i]->ref_head != sh->out[i]->ref_tail)
             world_saw(w, SEEN_BY_REF);
     }
 }

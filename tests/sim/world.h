@@ -61,7 +61,9 @@ enum world_at {
     X(SPENT_ACROSS, "a message of another shard was a subscription's last")            \
     X(DIED_BUSY, "a connection died with subscriptions and messages under way")        \
     X(STALLED, "a publisher paused because a subscriber was behind")                   \
-    X(SLOW, "a slow consumer was cut off")
+    X(SLOW, "a slow consumer was cut off")                                             \
+    X(RUN, "a message travelled as one more of a run")                                 \
+    X(RUN_CUT, "a run went on in the next turn")
 
 #define WORLD_SEEN_ENUM(name, text) SEEN_##name,
 enum world_seen { WORLD_SEEN(WORLD_SEEN_ENUM) SEEN_N };

@@ -13,7 +13,7 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 # py:MODULE (of Debian's own python), deb:NAME (the package itself).
 
 NEEDS_BUILD=(cmd:gcc=gcc file:/usr/include/stdio.h=libc6-dev cmd:ar=binutils cmd:meson=meson cmd:ninja=ninja-build
-    cmd:pkg-config=pkg-config pc:liburing=liburing-dev pc:libsodium=libsodium-dev pc:libcjson=libcjson-dev)
+    cmd:pkg-config=pkg-config pc:liburing=liburing-dev pc:libsodium=libsodium-dev pc:libcjson=libcjson-dev pc:libcrypt=libcrypt-dev)
 
 need_is_met() {
     local what=${1#*:}
@@ -81,7 +81,7 @@ toolchain_stamp() {
     "$1" --version | head -n 1
     meson --version
     local lib
-    for lib in liburing libsodium libcjson cmocka; do
+    for lib in liburing libsodium libcjson libcrypt cmocka; do
         printf '%s %s\n' "$lib" "$(pkg-config --modversion "$lib" 2>/dev/null || echo none)"
     done
 }
