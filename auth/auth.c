@@ -167,7 +167,7 @@ auth_fill(struct auth *a, const struct auth_conf *conf, struct auth_perms_seen *
 {
     (void)auth_keep(a, AUTH_ACCOUNT_DEFAULT);
     a->timeout_ns = conf->timeout_ns;
-    a->required = conf->user != NULL || conf->token != NULL || conf->n_users > 0;
+    a->required = conf->user != NULL || conf->token != NULL || conf->n_users > 0 || conf->required;
     enum err e = auth_add_users(a, conf, seen);
     if (e != OK)
         return e;

@@ -44,6 +44,8 @@ struct auth_conf {
     uint32_t n_users;
     const struct auth_perms *defaults; /* NULL: none */
     const char *no_auth_user;          /* NULL: none */
+    bool required;                     /* nobody comes in who is none of these, even if there are none: who may is decided by something
+                                        * that does not exist yet, and was told to do without (unsupported: warn) */
     int64_t timeout_ns;                /* from the connection's start to its CONNECT */
 };
 

@@ -39,6 +39,29 @@ nkey_encode(enum nkey_type type, const uint8_t key[NKEY_PUBLIC_LEN], char to[NKE
     to[n] = '\0'; /* 35 bytes are 56 letters exactly */
 }
 
+bool
+nkey_check(const char *text, size_t len)
+{
+    uint8_t raw[1 + NKEY_PUBLIC_LEN + 2];
+    uint32_t bits = 0, n_bits = 0, n = 0;
+
+    if (len != NKEY_TEXT_LEN)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= '2' && c <= '7')))
+            return false;
+        bits = (bits << 5 | (uint32_t)(c <= '7' ? c - '2' + 26 : c - 'A')) & 0xfff;
+        n_bits += 5;
+        if (n_bits >= 8) {
+            n_bits -= 8;
+            raw[n++] = (uint8_t)(bits >> n_bits);
+        }
+    }
+    uint16_t crc = nkey_crc16(raw, 1 + NKEY_PUBLIC_LEN);
+    return (raw[0] & 7) == 0 && raw[sizeof(raw) - 2] == (crc & 0xff) && raw[sizeof(raw) - 1] == crc >> 8;
+}
+
 void
 nkey_random(enum nkey_type type, char to[NKEY_TEXT_LEN + 1])
 {

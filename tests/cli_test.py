@@ -42,9 +42,9 @@ def test_help_goes_to_stdout(server_bin, flag):
     (["--busy_poll", "often"], 'invalid value "often" for flag -busy_poll'),
     (["-D=perhaps"], 'invalid boolean value "perhaps" for -D'),
     (["start"], 'unrecognized command: "start"'),
-    (["-m", "8222"], "flag -m is not supported: midge does not have monitoring yet"),
     (["-js"], "flag -js is not supported: midge does not have JetStream yet"),
-    (["--config", "x"], "flag -config is not supported: midge does not have configuration files yet"),
+    (["-t"], "must specify [-c, --config] option"),
+    (["--config", "/nonexistent/x"], "nats-server: open /nonexistent/x: no such file or directory"),
 ])
 def test_a_bad_flag_is_named_on_the_first_line(server_bin, args, said):
     done = run(server_bin, *args)

@@ -3,10 +3,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/rt/fault.h"
 
 const char *
 file_errno_text(int errnum, char *to, size_t cap)
@@ -56,6 +60,68 @@ file_write(const char *path, unsigned mode, const void *bytes, size_t len, char 
     if (close(fd) != 0 && ok)
         ok = file_refused("close", path, ret_why);
     return ok;
+}
+
+/* All of fd into memory that grows by copying: realloc would leave what it moved behind. */
+static enum err
+file_get(int fd, size_t max, char **ret_bytes, size_t *ret_len, int *ret_errno)
+{
+    size_t len = 0, cap = 0;
+    char *bytes = NULL;
+    enum err e = OK;
+
+    for (;;) {
+        if (len == cap) {
+            size_t more = cap == 0 ? 4096 : 2 * cap;
+            char *to = len > max ? NULL : fault_malloc(more);
+            if (to == NULL) {
+                e = len > max ? ERR_LIMIT : ERR_NOMEM;
+                break;
+            }
+            if (len > 0)
+                memcpy(to, bytes, len);
+            if (bytes != NULL)
+                sodium_memzero(bytes, len);
+            free(bytes);
+            bytes = to;
+            cap = more;
+        }
+        ssize_t n = read(fd, bytes + len, cap - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        *ret_errno = errno;
+        if (n < 0)
+            e = err_from_errno(*ret_errno);
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+    }
+    if (e == OK && len > max)
+        e = ERR_LIMIT;
+    if (e == OK) {
+        *ret_bytes = bytes;
+        *ret_len = len;
+        return OK;
+    }
+    if (bytes != NULL)
+        sodium_memzero(bytes, len);
+    free(bytes);
+    return e;
+}
+
+enum err
+file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_len, char ret_why[128])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), errnum = errno;
+    enum err e = fd < 0 ? err_from_errno(errnum) : file_get(fd, max, ret_bytes, ret_len, &errnum);
+
+    if (fd >= 0)
+        (void)close(fd); /* nothing was written */
+    if (e == ERR_LIMIT || e == ERR_NOMEM)
+        (void)snprintf(ret_why, 128, "%s", e == ERR_LIMIT ? "it is too long" : err_text(e)); /* fits */
+    else if (e != OK)
+        (void)file_errno_text(errnum, ret_why, 128);
+    return e;
 }
 
 bool

@@ -73,10 +73,39 @@ a_full_device_is_told(void **state)
     assert_string_equal(why, "write /dev/full: no space left on device");
 }
 
+/* What was written is read, up to the bound and not beyond; a refusal has the system's word. */
+static void
+whole_files_are_read(void **state)
+{
+    (void)state;
+    enum { MAX = 20000 };
+    char path[64], why[FILE_WHY_MAX], *bytes = NULL;
+    static char big[MAX + 1];
+    size_t len = 0;
+
+    memset(big, 'x', sizeof(big));
+    (void)snprintf(path, sizeof(path), "%s/read", dir); /* fits */
+    for (size_t n = 0; n <= MAX; n = n == 0 ? 4095 : n < 4097 ? n + 1 : n < MAX ? MAX : n + 1) {
+        assert_true(file_write(path, 0600, big, n, why));
+        assert_int_equal(file_read(path, MAX, &bytes, &len, why), OK);
+        assert_int_equal(len, n);
+        assert_memory_equal(bytes, big, n);
+        free(bytes);
+    }
+    assert_true(file_write(path, 0600, big, MAX + 1, why));
+    assert_int_equal(file_read(path, MAX, &bytes, &len, why), ERR_LIMIT);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(file_read(path, MAX, &bytes, &len, why), ERR_NOENT);
+    assert_string_equal(why, "no such file or directory");
+    (void)file_read(dir, MAX, &bytes, &len, why);
+    assert_string_equal(why, "is a directory");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_files_are_read),
         cmocka_unit_test(a_file_is_overwritten_with_its_new_rights),
         cmocka_unit_test(a_refusal_names_the_file_and_the_reason),
         cmocka_unit_test(a_full_device_is_told),

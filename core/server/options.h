@@ -51,6 +51,9 @@ enum options_write_timeout { OPTIONS_WRITE_DEFAULT, OPTIONS_WRITE_CLOSE, OPTIONS
 
 enum { OPTIONS_DIGEST_LEN = 7 + 64 };
 
+/* The level of nats-server that we behave like: clients switch features on by it. What Midge itself is, the log and `-v` say. */
+#define OPTIONS_LEVEL "2.14.5"
+
 struct options {
     struct arena *mem;
 
@@ -150,16 +153,12 @@ enum options_verdict options_load(const struct options_args *args, struct option
 /* Release and wipe; all fields are zero then. */
 void options_free(struct options *o);
 
-/* What main does with a verdict: prints what is to be printed. Returns the exit code, or -1: go on. */
-int options_act(enum options_verdict v, const struct options *o, const struct options_report *report);
-
-/* ---- what main.c calls until options_load is there */
-void options_defaults(struct options *o);
-/* Parse argv over o. Views into argv. */
-enum options_verdict options_parse(struct options *o, int argc, char **argv);
-/* The usage text on stdout. */
+/* What main does with a verdict: prints what is to be printed. Returns the exit code, or -1: go on (OPTIONS_RUN, OPTIONS_SIGNAL). */
+int options_act(enum options_verdict v, const struct options *o, struct options_report *report);
+/* What the log says at start about options that are not wrong, but worth a thought. */
+void options_log(const struct options *o);
+/* The flags, on stdout; those for TLS. */
 void options_usage(void);
-/* A duration as Go writes it ("1.5s", "2m", "300ms", "1h2m"). False: not one, or out of range. */
-bool options_duration(const char *text, int64_t *ret_ns);
+void options_usage_tls(void);
 
 #endif

@@ -15,7 +15,6 @@
 #include "core/server/monitor.h"
 
 enum {
-    EXIT_USAGE = 2,
     SERVER_PID_MODE = 0600,
     SERVER_JOBS_MAX = 1024,     /* that wait for a thread of the offload pool */
     BUSY_POLL_AUTO_NS = 200000, /* the dearest wake-up seen on a virtual machine */
@@ -62,7 +61,7 @@ server_mbox_min(const struct options *o)
     return 4 * (2 * (uint64_t)o->max_control_line + MBOX_INLINE_MAX + 2 * BROKER_QUEUES_LEN_MAX + 512);
 }
 
-static bool
+static void
 server_shards_cfg(struct server *s, struct shard_set_cfg *ret)
 {
     const struct options *o = &s->cfg->opts;
@@ -78,24 +77,10 @@ server_shards_cfg(struct server *s, struct shard_set_cfg *ret)
         .app_arg = &s->net_set,
     };
     ret->pin = ret->n_shards > 1 && ret->n_shards <= s->cpus.n_mask;
-    if (strcasecmp(o->io, "auto") == 0) {
-        ret->backend = IO_AUTO;
-    } else if (strcasecmp(o->io, "uring") == 0) {
-        ret->backend = IO_URING;
-    } else if (strcasecmp(o->io, "epoll") == 0) {
-        ret->backend = IO_EPOLL;
-    } else {
-        fprintf(stderr, "invalid value \"%s\" for flag -io: it is auto, uring or epoll\n", o->io);
-        return false;
-    }
-    if (strcasecmp(o->busy_poll, "auto") == 0) {
-        /* Polling pays where every shard has a processor of its own and clients have others. */
-        ret->busy_poll_ns = s->cpus.n_mask > 2 && ret->n_shards < s->cpus.n_mask && s->cpus.quota <= 0 ? BUSY_POLL_AUTO_NS : 0;
-    } else if (strcasecmp(o->busy_poll, "off") != 0 && !options_duration(o->busy_poll, &ret->busy_poll_ns)) {
-        fprintf(stderr, "invalid value \"%s\" for flag -busy_poll: it is auto, off or a duration\n", o->busy_poll);
-        return false;
-    }
-    return true;
+    ret->backend = strcmp(o->io, "uring") == 0 ? IO_URING : strcmp(o->io, "epoll") == 0 ? IO_EPOLL : IO_AUTO;
+    /* Polling pays where every shard has a processor of its own and clients have others. */
+    bool pays = s->cpus.n_mask > 2 && ret->n_shards < s->cpus.n_mask && s->cpus.quota <= 0;
+    ret->busy_poll_ns = o->busy_poll_ns >= 0 ? o->busy_poll_ns : pays ? BUSY_POLL_AUTO_NS : 0;
 }
 
 /* False: the reason is logged. */
@@ -189,11 +174,11 @@ server_start(struct server *s, struct options *opts)
     s->net_set.cfg = &s->cfg->net;
     s->net_set.note = signals_note;
     s->net_set.note_arg = &s->signals;
-    if (!server_shards_cfg(s, &cfg))
-        return EXIT_USAGE;
+    server_shards_cfg(s, &cfg);
     if (!server_start_log(s))
         return EXIT_FAILURE;
     server_log_start(s);
+    options_log(&s->cfg->opts);
     if (!server_write_pid(s))
         return EXIT_FAILURE;
     e = signals_open(&s->signals);

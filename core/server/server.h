@@ -18,6 +18,7 @@
 #include "core/server/signals.h"
 
 struct server {
+    const struct options_args *args; /* the command line, for reloads; main's */
     struct server_names names;
     struct server_cfg *cfg; /* in force */
     struct cpus cpus;

@@ -61,8 +61,10 @@ server_cfg_new(const struct server_names *nm, struct options *opts, struct serve
 {
     struct server_cfg *c = fault_calloc(1, sizeof(*c));
 
-    if (c == NULL)
+    if (c == NULL) {
+        options_free(opts);
         return ERR_NOMEM;
+    }
     c->opts = *opts;
     enum err e = auth_new(&c->opts.auth, &nm->password_key, &c->auth);
     if (e != OK) {
@@ -96,5 +98,6 @@ server_cfg_free(struct server_cfg *c)
     if (c == NULL)
         return;
     auth_free(c->auth);
+    options_free(&c->opts);
     free(c);
 }

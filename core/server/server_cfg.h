@@ -15,8 +15,7 @@
 #include "core/rt/log.h"
 #include "core/server/options.h"
 
-/* The behaviour level: clients switch features on by it. What Midge itself is, the log and `-v` say. */
-#define SERVER_VERSION "2.14.5"
+#define SERVER_VERSION OPTIONS_LEVEL
 
 /* What the server is called for as long as it lives. */
 struct server_names {
