@@ -153,7 +153,7 @@ def test_a_pid_file_that_cannot_be_written_ends_the_start(server_bin, server_arg
     assert "[FTL] Could not write pidfile: open /nonexistent/m.pid: no such file or directory" in done.stderr
 
 
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_good_order(start_server, sig):
     s = start_server()
     with s.raw() as c:
@@ -179,14 +179,6 @@ def test_the_end_does_not_wait_for_who_does_not_read(server_bin, server_args, io
             start = time.monotonic()
             assert s.stop() == 0
             assert time.monotonic() - start < patience(5)
-
-
-@pytest.mark.parametrize("sig", [signal.SIGHUP, signal.SIGUSR2])
-def test_signals_without_a_feature_say_so(start_server, sig):
-    s = start_server()
-    os.kill(s.pid, sig)
-    s.wait_log(r"\[WRN\]")
-    s.check_serves()
 
 
 def test_debug_logs_what_each_shard_counted(start_server):

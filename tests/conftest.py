@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from support import Server
+from support import Server, close_all
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REFERENCE_VERSION = "2.14.5"
@@ -65,18 +65,6 @@ def start_server(server_bin, server_args):
 def server(start_server):
     """One server under test with default flags, for this test alone."""
     return start_server()
-
-
-def close_all(servers):
-    """Close every one, then report the first that did not end well."""
-    first = None
-    for srv in servers:
-        try:
-            srv.close()
-        except AssertionError as e:
-            first = first or e
-    if first:
-        raise first
 
 
 def find_reference(config):

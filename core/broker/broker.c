@@ -205,6 +205,7 @@ broker_remove_sub(struct broker *b, struct endpoint *ep, uint32_t sub)
 {
     if (!broker_can_remove(b, sub))
         return ERR_AGAIN;
+    broker_trace(b, ep, interest_sub(b->ix, sub), NULL);
     sidmap_remove(&ep->sids, b->ix, sub);
     ep->n_subs--;
     struct interest_change ch;
@@ -261,6 +262,7 @@ broker_drop_subs(struct broker *b, struct endpoint *ep)
         }
         if (!broker_tell_room(b, broker_tell_len(b, sub)))
             return false;
+        broker_trace(b, ep, interest_sub(b->ix, sub), NULL);
         sidmap_remove(&ep->sids, b->ix, sub);
         ep->n_subs--;
         struct interest_change ch;

@@ -54,6 +54,8 @@ struct broker_ops {
     /* For the events of msg_trace.h: the constant part of what names this server, `"name":..,"flags":0`, and who is behind ep. */
     void (*put_server)(struct broker *b, struct out *o);
     void (*get_who)(struct broker *b, const struct endpoint *ep, struct broker_who *ret);
+    /* Only while log_trace_on: m was queued for subscription s of ep; NULL: s is no more. */
+    void (*on_trace)(struct broker *b, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
     /* ep is EP_CHECKED: whether m may be delivered to its subscription sub. Asked of candidates that get nothing in the end, too. NULL: nobody is
      * EP_CHECKED. */
     bool (*may_take)(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m);

@@ -3,6 +3,7 @@
 #define MIDGE_BROKER_BROKER_PRIV_H
 
 #include "core/broker/broker.h"
+#include "core/rt/log.h"
 
 /* Deliver to one subscription; false: it cannot take it (dead, no echo). */
 bool broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m);
@@ -28,6 +29,13 @@ broker_from(struct broker *b, uint32_t shard, uint32_t slot)
     if (LIKELY(shard != b->sh->id) || slot == 0 || slab_next(b->eps, slot - 1) != slot)
         return NULL;
     return (broker_ep(b, slot)->flags & EP_DEAD) == 0 ? broker_ep(b, slot) : NULL;
+}
+/* Show in the log that m was queued for s of ep, or (NULL) that s is no more. */
+static inline void
+broker_trace(struct broker *b, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
+{
+    if (UNLIKELY(log_trace_on))
+        b->ops->on_trace(b, ep, s, m);
 }
 /* Ask shard's mailbox for room: see mbox_want_room. */
 void broker_want_room(struct broker *b, uint32_t shard);

@@ -170,6 +170,7 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
     }
     if (UNLIKELY(!deliver_format(b, ep, s, m)))
         return false;
+    broker_trace(b, ep, s, m);
     b->sh->work_left--;
     uint32_t payload_len = m->tail_len - 2 - m->payload_off;
     ep->out_msgs++;
@@ -179,6 +180,7 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
     if (UNLIKELY(++s->n_lo == 0))
         s->n_hi++;
     if (UNLIKELY(s->max != 0 && s->n_lo >= s->max && s->n_hi == 0)) {
+        broker_trace(b, ep, s, NULL);
         sidmap_remove(&ep->sids, b->ix, sub);
         ep->n_subs--;
         broker_bury(b, sub);
@@ -250,7 +252,7 @@ deliver_run_one(struct broker *b, uint32_t sub, struct pub_msg *m, struct mbox *
     const struct mbox_rec *rec;
     bool memory = true;
 
-    if (head_len == 0 || s->max != 0 || (s->flags & SUB_DEAD) != 0 || (ep->flags & (EP_DEAD | EP_CHECKED)) != 0)
+    if (head_len == 0 || s->max != 0 || (s->flags & SUB_DEAD) != 0 || (ep->flags & (EP_DEAD | EP_CHECKED)) != 0 || log_trace_on)
         return;
     while (n < n_max && ep->out.n_bytes <= mark && (rec = mbox_take_type(box, RECORD_MORE)) != NULL) {
         record_more_msg((const struct record_more *)(const void *)rec, m);

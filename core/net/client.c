@@ -450,7 +450,7 @@ client_on_ping(struct net *n, struct conn *c)
     if ((c->flags & CONN_CONNECTED) != 0 && (c->flags & CONN_FIRST_PONG) == 0) {
         c->flags |= CONN_FIRST_PONG;
         if (c->opts->protocol >= 1)
-            conn_send_info(n, c, true);
+            conn_send_info(n, c, CONN_INFO_CONNECT);
     }
     return CLIENT_NEXT;
 }

@@ -473,7 +473,7 @@ static void
 auth_tell_removed(struct net *n, struct conn *c, struct nats_view subject, struct nats_view queue, struct nats_view sid)
 {
     const struct auth_user *u = c->auth->user;
-    char s[256], q[256];
+    char s[256], q[256], id[64];
 
     client_send_violation(n, c, NATS_PERM_SUBSCRIBE, subject, queue, sid);
     COUNT(&n->sh->counters, subs_denied, 1);
@@ -481,8 +481,8 @@ auth_tell_removed(struct net *n, struct conn *c, struct nats_view subject, struc
         return;
     int s_len = (int)nats_quote(subject.ptr, subject.len, s, sizeof(s)); /* cut is fine in a log */
     int q_len = (int)nats_quote(queue.ptr, queue.len, q, sizeof(q));
-    log_inf("Removed sub %.*s%s%.*s (sid \"%.*s\") for User \"%s\" - not authorized", s_len, s, queue.len > 0 ? " using queue " : "",
-            queue.len > 0 ? q_len : 0, q, (int)sid.len, (const char *)sid.ptr, u != NULL ? u->name : "");
+    log_inf("Removed sub %.*s%s%.*s (sid \"%s\") for User \"%s\" - not authorized", s_len, s, queue.len > 0 ? " using queue " : "",
+            queue.len > 0 ? q_len : 0, q, log_quote(id, sizeof(id), sid.ptr, sid.len), u != NULL ? u->name : "");
 }
 
 /* One subscription. False: it must go, and there is no room to tell the other shards. */

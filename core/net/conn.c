@@ -84,15 +84,17 @@ net_texts_fini(struct net_texts *t)
 }
 
 void
-conn_send_info(struct net *n, struct conn *c, bool connect_info)
+conn_send_info(struct net *n, struct conn *c, enum conn_info kind)
 {
     char ip[ADDR_TEXT_MAX];
+    bool connect_info = kind == CONN_INFO_CONNECT;
 
     (void)addr_ip_text(&c->peer, ip, sizeof(ip)); /* empty: left out */
     struct nats_info_conn ic = {
         .max_payload = c->lim.max_payload,
         .client_id = c->cid,
         .client_ip = ip,
+        .ldm = kind == CONN_INFO_LDM,
         .connect_info = connect_info,
         .auth_required = n->cfg->auth != NULL && n->cfg->auth->required && (connect_info || n->cfg->auth->no_auth_user == NULL),
         .remote_account = connect_info ? "$G" : NULL,
@@ -147,10 +149,19 @@ conn_count_closed(struct shard *sh)
 }
 
 void
+conn_log_max(struct net *n, const struct conn *c)
+{
+    char name[CONN_NAME_MAX];
+
+    if (net_may_log(n, NET_QUIET_PROTOCOL))
+        log_err("%s - maximum connections exceeded", conn_name(c, name, sizeof(name)));
+}
+
+void
 conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
 {
     struct shard *sh = n->sh;
-    struct conn *c = n->stopping ? NULL : conn_take(n);
+    struct conn *c = n->stopping || n->ldm.state != NET_LDM_OFF ? NULL : conn_take(n);
 
     if (c == NULL) {
         COUNT(&sh->counters, conns_refused, 1);
@@ -183,11 +194,12 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
         char name[CONN_NAME_MAX];
         log_dbg("%s - Client connection created", conn_name(c, name, sizeof(name)));
     }
-    conn_send_info(n, c, false);
+    conn_send_info(n, c, CONN_INFO_FIRST);
     if (c->state != CONN_OPEN)
         return; /* no memory for as much as that */
     if (refuse) {
         COUNT(&sh->counters, conns_refused, 1);
+        conn_log_max(n, c);
         conn_close_err(n, c, NATS_ERR_MAX_CONNS, NATS_CLOSED_MAX_CONNS);
         return;
     }
@@ -683,6 +695,8 @@ conn_free(struct net *n, struct conn *c)
     if (c->next != 0)
         net_conn(n, c->next)->prev = c->prev;
     n->n_conns--;
+    if (UNLIKELY(n->ldm.state != NET_LDM_OFF))
+        net_ldm_on_free(n, c);
     if (c->opts != NULL) {
         nats_connect_fini(c->opts);
         free(c->opts);

@@ -58,6 +58,15 @@ net_on_stall(struct broker *b, struct endpoint *ep)
     c->flags |= CONN_STALL_WANTED;
 }
 
+static void
+net_on_trace(struct broker *b, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
+{
+    if (m != NULL)
+        trace_msg(b->ops_arg, ep, s, m);
+    else
+        trace_delsub(ep, s);
+}
+
 static bool
 net_may_take(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
 {
@@ -78,6 +87,7 @@ static const struct broker_ops net_broker_ops = {
     .on_stall = net_on_stall,
     .put_server = client_trace_put_server,
     .get_who = client_trace_get_who,
+    .on_trace = net_on_trace,
 };
 
 /* ---- timers ---- */
@@ -325,6 +335,8 @@ net_on_handled(struct shard *sh)
         gather_on_handled(n);
     if (UNLIKELY(net_reload_busy(n)))
         net_reload_step(n);
+    if (UNLIKELY(n->ldm.state == NET_LDM_INFORM))
+        net_ldm_step(n);
     if (UNLIKELY(n->again || broker_reap_cut(&n->broker))) {
         n->again = false;
         net_turn_soon(n);
@@ -351,6 +363,8 @@ net_on_ask(struct shard *sh, uint32_t bits)
         http_on_wake(n);
     if ((bits & NET_ASK_RELOAD) != 0)
         net_reload_on_ask(n);
+    if ((bits & (NET_ASK_LAME_DUCK | NET_ASK_LAME_DUCK_CLOSE)) != 0)
+        net_ldm_on_ask(n, bits);
     if ((bits & NET_ASK_STOP) == 0 || n->stopping)
         return;
     n->stopping = true;

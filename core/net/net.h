@@ -38,7 +38,7 @@ enum {
     NET_FIRST_PING_NS = 2000000000, /* the first PING comes after 2 s ... */
     NET_CLOSE_MAX = 1024,        /* closing connections looked at per turn */
     NET_BLOCKED_MAX = 256,       /* blocked connections tried again per turn */
-    NET_QUIET_MAX = 10,          /* log lines a second about what peers do wrong, for each kind of it */
+    NET_QUIET_MAX = 64,          /* log lines a second about what peers do wrong, for each kind of it */
 };
 
 struct auth;
@@ -81,6 +81,13 @@ struct net_cfg {
     struct nats_info_server info; /* the part of INFO that is the same for all */
 };
 
+/* What shards tell main of a lame duck. */
+struct net_set_ldm {
+    _Atomic uint32_t n_informed, n_done; /* shards */
+    _Atomic uint32_t n_conns;            /* that they had when their clients were told */
+    _Atomic int64_t window_ns;           /* main's: to close all of them within */
+};
+
 /* What the shards' nets share: app_arg of the shard_set. */
 struct net_set {
     const struct net_cfg *cfg; /* the one to start with; later the one in force, for main alone */
@@ -90,6 +97,7 @@ struct net_set {
     struct offload *offload;             /* NULL: what would run there runs at once (simulations) */
     _Atomic(struct login_job *) jobs_left; /* of shards that have ended */
     _Atomic uint32_t port; /* where shard 0 listens; written once, before the first accept */
+    struct net_set_ldm ldm;
     const struct http_cfg *http; /* monitoring; NULL: none. Not reloadable */
     _Atomic uint32_t http_port; /* where monitoring listens; 0: nowhere */
     _Atomic bool told;     /* why it cannot start is in the log already */
@@ -175,6 +183,16 @@ struct net_recheck {
     uint32_t n_left, n_surplus; /* connections still to come, and how many of them must go */
 };
 
+enum net_ldm_state { NET_LDM_OFF, NET_LDM_INFORM, NET_LDM_GRACE, NET_LDM_CLOSE, NET_LDM_DONE };
+
+/* A lame duck on this shard (lame_duck.h). */
+struct net_ldm {
+    enum net_ldm_state state;
+    uint32_t slot;             /* next connection to tell, or to close; 0: that was all */
+    int64_t next_ns, pause_ns; /* when to close it; on average three quarters of this lie between two of them */
+    struct timer timer;
+};
+
 struct net {
     struct shard *sh;
     const struct net_cfg *cfg;
@@ -208,6 +226,7 @@ struct net {
     uint64_t map_seed;           /* for the draws of mappings */
     struct net_texts texts;      /* prepared with the first connection, when the port is known, and by each reload */
     struct net_recheck reload;
+    struct net_ldm ldm;
     struct login_job *jobs;      /* hashes being computed for this shard's logins */
     struct net_quiet quiet[NET_QUIET_N];
     struct timer quiet_timer;
@@ -219,9 +238,11 @@ extern const struct shard_app net_app;
 /* Bits for shard_ask. */
 enum net_ask {
     NET_ASK_STOP = 1,
-    NET_ASK_RELOAD = 2,    /* shard 0: net_set.reload */
-    NET_ASK_HTTP = 4,      /* shard 0: http_ops.on_wake */
-    NET_ASK_OFFLOAD = 256, /* jobs have finished */
+    NET_ASK_RELOAD = 2,           /* shard 0: net_set.reload */
+    NET_ASK_HTTP = 4,             /* shard 0: http_ops.on_wake */
+    NET_ASK_LAME_DUCK = 8,        /* lame_duck.h */
+    NET_ASK_LAME_DUCK_CLOSE = 16,
+    NET_ASK_OFFLOAD = 256,        /* jobs have finished */
 };
 
 #endif

@@ -81,6 +81,13 @@ net_reload_busy(const struct net *n)
  * call again next turn. */
 bool net_recheck_conn(struct net *n, struct conn *c);
 
+/* lame_duck.c */
+void net_ldm_on_ask(struct net *n, uint32_t bits);
+/* Some more of it: each turn, while it is NET_LDM_INFORM. */
+void net_ldm_step(struct net *n);
+/* c is about to be forgotten, and is not counted any more. */
+void net_ldm_on_free(struct net *n, const struct conn *c);
+
 /* conn.c */
 /* INFO and room for lines, by this configuration, for a server that listens on port. fail: ERR_NOMEM, ERR_FULL */
 enum err net_texts_init(struct net_texts *t, const struct net_cfg *cfg, uint16_t port);
@@ -96,6 +103,8 @@ void conn_flush(struct net *n, struct conn *c);
 void conn_unwait(struct net *n, struct conn *c);
 /* Close for this reason: after what is queued went out, where the reason allows last words. */
 void conn_close(struct net *n, struct conn *c, enum nats_closed why);
+/* Log that it is one too many. */
+void conn_log_max(struct net *n, const struct conn *c);
 /* -ERR and close. */
 void conn_close_err(struct net *n, struct conn *c, enum nats_err err, enum nats_closed why);
 /* Try again what waited for mailboxes, and what paused. */
@@ -105,7 +114,8 @@ void conn_resume_all(struct net *n);
 void conn_close_socks(struct net *n);
 /* Go on removing closed connections. */
 void conn_reap_all(struct net *n);
-void conn_send_info(struct net *n, struct conn *c, bool connect_info);
+enum conn_info { CONN_INFO_FIRST, CONN_INFO_CONNECT /* after CONNECT */, CONN_INFO_LDM /* we are about to go */ };
+void conn_send_info(struct net *n, struct conn *c, enum conn_info kind);
 
 /* names.c */
 /* `1.2.3.4:5 - cid:7 - "v1.2:go:name" - "$G/user:u"`, for log lines; after the cid as far as it has said so. Returns to. */
@@ -177,6 +187,11 @@ void client_trace_get_who(struct broker *b, const struct endpoint *ep, struct br
 /* trace.c: protocol lines for -V. */
 void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
 void trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len);
+/* A line of the server's own: +OK, -ERR, PING, PONG. */
 void trace_out(const struct conn *c, const char *what, uint32_t len);
+/* m went out to the subscription s of ep. */
+void trace_msg(const struct net *n, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
+/* s of ep is no more. */
+void trace_delsub(const struct endpoint *ep, const struct sub *s);
 
 #endif

@@ -181,6 +181,7 @@ reload_check(struct net *n, struct conn *c)
     if (!net_recheck_conn(n, c))
         return false;
     if (reload_is_surplus(n, c)) {
+        conn_log_max(n, c);
         conn_close_err(n, c, NATS_ERR_MAX_CONNS, NATS_CLOSED_MAX_CONNS);
         atomic_fetch_add(&n->reload.r->n_surplus, 1);
     }

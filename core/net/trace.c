@@ -12,8 +12,8 @@ enum {
 };
 
 static const char *const trace_verbs[NATS_KIND_N] = {
-    [NATS_PUB] = "PUB",     [NATS_HPUB] = "HPUB", [NATS_SUB] = "SUB",   [NATS_UNSUB] = "UNSUB",    [NATS_CONNECT] = "CONNECT",
-    [NATS_PING] = "PING",   [NATS_PONG] = "PONG", [NATS_INFO] = "INFO", [NATS_PLUS_OK] = "OK",     [NATS_MINUS_ERR] = "-ERR",
+    [NATS_PUB] = "PUB",         [NATS_HPUB] = "HPUB", [NATS_SUB] = "SUB",   [NATS_UNSUB] = "UNSUB",
+    [NATS_CONNECT] = "CONNECT", [NATS_PING] = "PING", [NATS_PONG] = "PONG",
 };
 
 /* Append " text" of n bytes, escaped, at *off. */
@@ -74,14 +74,13 @@ trace_in(const struct net *n, const struct conn *c, const struct nats_op *op)
         args[0] = ' ';
         (void)nats_connect_redact(op->args, op->args_len, args + 1, sizeof(args) - 1); /* cut is fine in a log */
         break;
-    case NATS_MINUS_ERR:
-        trace_arg(args, sizeof(args), &off, op->args, op->args_len);
-        break;
     case NATS_PING:
     case NATS_PONG:
+        break;
     case NATS_INFO:
     case NATS_PLUS_OK:
-        break;
+    case NATS_MINUS_ERR:
+        return; /* no client says these; what follows of them is logged where it is done */
     case NATS_KIND_N:
     default:
         ASSERT(false); /* an operation the parser does not make */
@@ -113,7 +112,7 @@ trace_out(const struct conn *c, const char *line, uint32_t len)
 
     if (LIKELY(!log_trace_on))
         return;
-    while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r' || line[len - 1] == ' '))
+    while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
         len--;
     (void)conn_name(c, name, sizeof(name));
     /* "-ERR 'text'" is shown without its quotes, "+OK" without its sign, as nats-server does. */
@@ -123,4 +122,37 @@ trace_out(const struct conn *c, const char *line, uint32_t len)
         log_trc("%s - ->> [OK]", name);
     else
         log_trc("%s - ->> [%s]", name, log_quote(text, sizeof(text), line, len));
+}
+
+void
+trace_msg(const struct net *n, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m)
+{
+    bool stripped = m->hdr && (ep->flags & EP_HEADERS) == 0;
+    uint32_t payload_off = m->payload_off + (stripped ? m->hdr_len : 0), size = m->tail_len - 2 - payload_off, sid_len;
+    char name[CONN_NAME_MAX], args[TRACE_TEXT_MAX];
+    const uint8_t *sid = sub_sid(s, &sid_len);
+    size_t off = 0;
+
+    (void)conn_name((const struct conn *)(const void *)ep, name, sizeof(name));
+    trace_arg(args, sizeof(args), &off, m->subject, m->subject_len);
+    trace_arg(args, sizeof(args), &off, sid, sid_len);
+    if (stripped) {
+        trace_arg(args, sizeof(args), &off, m->reply, m->reply_len);
+        (void)snprintf(args + off, sizeof(args) - off, " %u", size);
+    } else {
+        trace_arg(args, sizeof(args), &off, m->tail + 1, m->payload_off - 3); /* between its space and its line end */
+    }
+    log_trc("%s - ->> [%s%s]", name, m->hdr && !stripped ? "HMSG" : "MSG", args);
+    trace_payload(n, name, "->>", m->tail + payload_off, stripped ? 0 : m->hdr_len, size);
+}
+
+void
+trace_delsub(const struct endpoint *ep, const struct sub *s)
+{
+    char name[CONN_NAME_MAX], text[TRACE_TEXT_MAX];
+    uint32_t sid_len;
+    const uint8_t *sid = sub_sid(s, &sid_len);
+
+    log_trc("%s - <-> [DELSUB %s]", conn_name((const struct conn *)(const void *)ep, name, sizeof(name)),
+            log_quote(text, sizeof(text), sid, sid_len));
 }

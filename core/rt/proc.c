@@ -53,6 +53,12 @@ proc_line(const char *path, char *to, int cap)
     return ok;
 }
 
+const char *
+proc_program(void)
+{
+    return program_invocation_short_name;
+}
+
 enum err
 proc_own_name(char ret[PROC_NAME_MAX])
 {

@@ -16,6 +16,8 @@ enum {
     PROC_WHY_MAX = 128,
 };
 
+/* What this program was called: argv[0] without its folder. */
+const char *proc_program(void);
 /* The name of this program's file, without its folder. fail: ERR_NOENT */
 enum err proc_own_name(char ret[PROC_NAME_MAX]);
 /* The processes that run a file of that name, but for our own; lowest first, PROC_FOUND_MAX at most. Where we may not see which file a process

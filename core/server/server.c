@@ -9,12 +9,16 @@
 #include <unistd.h>
 
 #include "core/net/client_auth.h"
-#include "core/rt/file.h"
 #include "core/rt/log.h"
+#include "core/rt/proc.h"
+#include "core/rt/util.h"
+#include "core/server/notify.h"
+#include "core/server/server_priv.h"
 #include "core/rt/offload.h"
 #include "core/server/monitor.h"
 
 enum {
+    EXIT_DUMPED = 2, /* as Go's runtime does */
     SERVER_PID_MODE = 0600,
     SERVER_JOBS_MAX = 1024,     /* that wait for a thread of the offload pool */
     BUSY_POLL_AUTO_NS = 200000, /* the dearest wake-up seen on a virtual machine */
@@ -83,19 +87,29 @@ server_shards_cfg(struct server *s, struct shard_set_cfg *ret)
     ret->busy_poll_ns = o->busy_poll_ns >= 0 ? o->busy_poll_ns : pays ? BUSY_POLL_AUTO_NS : 0;
 }
 
-/* False: the reason is logged. */
-static bool
-server_write_pid(const struct server *s)
+bool
+server_write_pid(const char *path, char ret_why[FILE_WHY_MAX])
 {
-    char why[FILE_WHY_MAX], text[16];
-
-    if (s->cfg->opts.pid_file == NULL)
-        return true;
+    char text[16];
     int len = snprintf(text, sizeof(text), "%d", (int)getpid());
-    if (file_write(s->cfg->opts.pid_file, SERVER_PID_MODE, text, (size_t)len, why))
-        return true;
-    log_line(LOG_FTL, "Could not write pidfile: %s", why);
-    return false;
+
+    return file_write(path, SERVER_PID_MODE, text, (size_t)len, ret_why);
+}
+
+void
+server_write_ports(struct server *s)
+{
+    const struct options *o = &s->cfg->opts;
+    uint16_t http_port = (uint16_t)atomic_load(&s->net_set.http_port);
+    const struct ports_entry entries[] = {
+        {.key = "nats", .scheme = "nats", .host = o->host, .port = (uint16_t)atomic_load(&s->net_set.port)},
+        {.key = "monitoring", .scheme = "http", .host = o->http_host != NULL ? o->http_host : o->host, .port = http_port},
+    };
+
+    if (o->ports_file_dir != NULL)
+        ports_file_write(&s->ports, o->ports_file_dir, proc_program(), entries, http_port != 0 ? 2 : 1);
+    else
+        ports_file_remove(&s->ports);
 }
 
 /* The address as a URL has it: IPv6 in brackets. */
@@ -112,16 +126,46 @@ server_log_ready(const struct server *s)
     log_inf("Server is ready");
 }
 
+/* What nats-server's feature flags switch on is not there yet; the names are checked all the same. */
+static void
+server_log_features(const struct options_pairs *flags)
+{
+    static const char *const known[] = {"js_ack_fc_v2", "js_raft_delete_range"};
+    char text[2][512] = {"", ""};
+    size_t len[2] = {0, 0};
+
+    if (flags->n == 0)
+        return;
+    for (uint32_t i = 0; i < flags->n; i++) {
+        const struct options_pair *f = &flags->items[i];
+        bool is_known = strcmp(f->key, known[0]) == 0 || strcmp(f->key, known[1]) == 0;
+        size_t *at = &len[!is_known];
+        int n = snprintf(text[!is_known] + *at, sizeof(text[0]) - *at, "%s%s%s", *at > 0 ? ", " : "", f->key,
+                         !is_known ? "" : strcmp(f->value, "true") == 0 ? " (opt-in)" : " (disabled)");
+        *at = (size_t)min_i64((int64_t)*at + n, (int64_t)sizeof(text[0]) - 1); /* a longer list is cut */
+    }
+    log_inf("  Feature flags:");
+    log_inf("    Configured:    %s", len[0] > 0 ? text[0] : "none");
+    if (len[1] > 0)
+        log_inf("    Unsupported:   %s", text[1]);
+}
+
 /* nats-server's first lines, which launchers and operators know; and one of our own. */
 static void
 server_log_start(const struct server *s)
 {
+    const struct options *o = &s->cfg->opts;
+
     log_inf("Starting nats-server");
     log_inf("  Version:  %s", SERVER_VERSION);
     log_inf("  Git:      [not set]");
     log_inf("  Midge:    %s", MIDGE_VERSION);
     log_inf("  Name:     %s", s->cfg->net.info.server_name);
     log_inf("  ID:       %s", s->names.id);
+    server_log_features(&o->feature_flags);
+    options_log(o);
+    if (o->config_file != NULL)
+        log_inf("Using configuration file: %s (%s)", o->config_file, o->digest);
 }
 
 /* Before there is a log, in the words of nats-server. */
@@ -163,6 +207,7 @@ int
 server_start(struct server *s, struct options *opts)
 {
     struct shard_set_cfg cfg;
+    char why[FILE_WHY_MAX];
 
     signals_block();
     server_names_random(&s->names);
@@ -178,9 +223,10 @@ server_start(struct server *s, struct options *opts)
     if (!server_start_log(s))
         return EXIT_FAILURE;
     server_log_start(s);
-    options_log(&s->cfg->opts);
-    if (!server_write_pid(s))
+    if (s->cfg->opts.pid_file != NULL && !server_write_pid(s->cfg->opts.pid_file, why)) {
+        log_line(LOG_FTL, "Could not write pidfile: %s", why);
         return EXIT_FAILURE;
+    }
     e = signals_open(&s->signals);
     if (e == OK)
         e = monitor_new(s->cfg, &s->net_set, &s->monitor);
@@ -203,23 +249,48 @@ server_start(struct server *s, struct options *opts)
         return EXIT_FAILURE;
     }
     server_log_ready(s);
+    server_write_ports(s);
+    notify_ready();
     return EXIT_SUCCESS;
+}
+
+/* Somebody wants to know what it is doing, and end it. */
+static void
+server_dump(int sig)
+{
+    log_line(LOG_FTL, "%s", sig == SIGQUIT ? "SIGQUIT: quit" : "SIGABRT: abort");
+    proc_log_threads();
+    (void)log_flush(LOG_STUCK_MS); /* as much as there is time for */
+    _exit(EXIT_DUMPED);
+}
+
+/* False: the server is to stop. */
+static bool
+server_on_signal(struct server *s, int sig)
+{
+    switch (sig) {
+    case SIGUSR1: log_reopen(); return true;
+    case SIGHUP: server_reload(s); return true;
+    case SIGUSR2: server_ldm_enter(s); return true;
+    case SIGTERM: return s->ldm.state != SERVER_LDM_OFF; /* it is on its way out */
+    case SIGQUIT:
+    case SIGABRT: server_dump(sig); return false;
+    default: return false;
+    }
 }
 
 void
 server_wait(struct server *s)
 {
     for (;;) {
-        int sig = signals_wait(&s->signals, INT64_MAX);
-        if (sig == 0)
-            continue;
-        log_inf("Trapped \"%s\" signal", signals_name(sig));
-        switch (sig) {
-        case SIGUSR1: log_reopen(); break;
-        case SIGHUP: log_wrn("reload: there is no configuration file to read again"); break;
-        case SIGUSR2: log_wrn("lame duck mode is not available yet"); break;
-        default: return;
+        int sig = signals_wait(&s->signals, server_ldm_deadline(s));
+        if (sig != 0) {
+            log_inf("Trapped \"%s\" signal", signals_name(sig));
+            if (!server_on_signal(s, sig))
+                return;
         }
+        if (server_ldm_step(s))
+            return;
     }
 }
 
@@ -228,6 +299,8 @@ server_stop(struct server *s)
 {
     if (s->shards != NULL) {
         log_inf("Initiating Shutdown...");
+        notify_stopping();
+        ports_file_remove(&s->ports);
         for (uint32_t i = 0; i < s->shards->n_shards; i++)
             shard_ask(s->shards, i, NET_ASK_STOP);
         shard_set_join(s->shards);

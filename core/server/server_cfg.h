@@ -29,6 +29,8 @@ struct server_names {
 struct server_cfg {
     struct options opts;
     struct auth *auth;
+    struct mapping *mappings; /* NULL: none */
+    char *event_extra;        /* see struct net_cfg; NULL: nothing */
     struct net_cfg net; /* views into opts and the names */
 };
 

@@ -13,7 +13,7 @@
 #include "core/rt/assert.h"
 #include "core/rt/util.h"
 
-static const int signals_all[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT};
+static const int signals_all[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGABRT};
 
 static void
 signals_set(sigset_t *ret)
@@ -90,6 +90,17 @@ signals_wait(struct signals *sg, int64_t deadline_ns)
 }
 
 void
+signals_wait_note(struct signals *sg)
+{
+    struct pollfd p = {.fd = sg->note_fd, .events = POLLIN};
+    uint64_t n_notes;
+
+    (void)poll(&p, 1, -1);
+    if (read(sg->note_fd, &n_notes, sizeof(n_notes)) != sizeof(n_notes))
+        return; /* woken for nothing: the caller looks anyway */
+}
+
+void
 signals_note(void *arg)
 {
     struct signals *sg = arg;
@@ -110,6 +121,7 @@ signals_name(int sig)
     case SIGUSR1: return "user defined signal 1";
     case SIGUSR2: return "user defined signal 2";
     case SIGQUIT: return "quit";
+    case SIGABRT: return "aborted";
     default: return "unknown";
     }
 }

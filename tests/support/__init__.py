@@ -18,6 +18,6 @@ there to end a run that hangs (`support.patience`).
 
 from .patience import deadline_after, patience
 from .raw import Op, Raw, ProtocolError
-from .server import Server, ServerDied, free_port
+from .server import Server, ServerDied, close_all, free_port
 
-__all__ = ["Op", "ProtocolError", "Raw", "Server", "ServerDied", "deadline_after", "free_port", "patience"]
+__all__ = ["Op", "ProtocolError", "Raw", "Server", "ServerDied", "close_all", "deadline_after", "free_port", "patience"]

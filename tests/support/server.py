@@ -63,11 +63,13 @@ class Server:
     env      variables added to the environment
     preexec  called in the child before exec (resource limits, affinity)
     start    False: the caller calls start()
+    address  False: no `-a HOST -p PORT`; the flags or the configuration say where it listens (host: where to reach it)
 
     Attributes: host, port (the real one once started), pid, binary, args.
     """
 
-    def __init__(self, binary, *args, host="127.0.0.1", port=-1, extra=(), env=None, preexec=None, start=True, cwd=None):
+    def __init__(self, binary, *args, host="127.0.0.1", port=-1, extra=(), env=None, preexec=None, start=True, cwd=None,
+                 address=True):
         self.binary = os.path.abspath(binary) if os.sep in binary else binary
         self.args = [str(a) for a in args] + [str(a) for a in extra]
         self.host = host
@@ -75,6 +77,7 @@ class Server:
         self.env = dict(env or {})
         self.preexec = preexec
         self.cwd = cwd
+        self.address = address
         self.proc = None
         self._lines = []
         self._n_dropped = 0
@@ -113,7 +116,7 @@ class Server:
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1:exitcode=99")
         env.setdefault("TSAN_OPTIONS", "exitcode=99:halt_on_error=0:second_deadlock_stack=1")
         env.update(self.env)
-        cmd = [self.binary, "-a", self.host, "-p", str(self.port), *self.args]
+        cmd = [self.binary, *(["-a", self.host, "-p", str(self.port)] if self.address else []), *self.args]
         with self._news:
             self._lines, self._n_dropped, self._n_checked, self._eof = [], 0, 0, False
         self._stopping = False
@@ -139,6 +142,11 @@ class Server:
         self.check_alive()
         self._stopping = True
         self.proc.send_signal(sig)
+        return self._reap()
+
+    def wait_end(self):
+        """stop() for a server that was told to end in another way. Returns the exit code."""
+        self._stopping = True
         return self._reap()
 
     def close(self):
@@ -309,3 +317,15 @@ class Server:
             c.connect()
             c.send(b"SUB check.serves 1\r\nPUB check.serves 2\r\nok\r\nPING\r\n")
             c.expect(b"MSG check.serves 1 2\r\nok\r\nPONG\r\n")
+
+
+def close_all(servers):
+    """Close every one, then report the first that did not end well."""
+    first = None
+    for srv in servers:
+        try:
+            srv.close()
+        except AssertionError as e:
+            first = first or e
+    if first:
+        raise first

@@ -23,7 +23,9 @@ enum {
     N_QUEUE = 300,
     N_REQUESTS = 50,
     N_DRAIN = 100,
+    N_MANY = 5,
     MAX_PAYLOAD = 1048576,   /* the server's default */
+    TOO_LARGE = 2000,        /* for a server that takes 1000, behind a relay that lets the client believe in 9000 */
 };
 
 static _Noreturn void
@@ -497,6 +499,305 @@ feature_auto_unsub(const char *url)
     CHECK(n_in(a) == 6, "the server sent %d messages, not 5 and the end", (int)n_in(a));
 }
 
+/* --- what an operator sets up ---------------------------------------------------------------------------------- */
+
+/* Options with a user or a token, either of which may be NULL. */
+static natsOptions *
+options_as(const char *url, const char *user, const char *password, const char *token)
+{
+    natsOptions *opts = NULL;
+    DO(natsOptions_Create(&opts));
+    DO(natsOptions_SetURL(opts, url));
+    if (user != NULL)
+        DO(natsOptions_SetUserInfo(opts, user, password));
+    if (token != NULL)
+        DO(natsOptions_SetToken(opts, token));
+    return opts;
+}
+
+static natsConnection *
+dial_as(const char *url, const char *user, const char *password, const char *token)
+{
+    natsConnection *nc = NULL;
+    DO(natsConnection_Connect(&nc, options_as(url, user, password, token)));
+    return nc;
+}
+
+static void
+let_in(const char *url, const char *user, const char *password, const char *token)
+{
+    natsConnection *nc = dial_as(url, user, password, token);
+    flush(nc);
+    natsConnection_Close(nc);
+}
+
+static void
+refused(const char *url, const char *user, const char *password, const char *token)
+{
+    natsConnection *nc = NULL;
+    natsStatus st = natsConnection_Connect(&nc, options_as(url, user, password, token));
+    CHECK(st == NATS_CONNECTION_AUTH_FAILED, "%s, not the error for credentials", natsStatus_GetText(st));
+}
+
+/* The URL with credentials in it. */
+static void
+url_as(char *with, size_t cap, const char *url, const char *credentials)
+{
+    const char *host = strstr(url, "//");
+    CHECK(host != NULL, "no URL: %s", url);
+    (void)snprintf(with, cap, "nats://%s@%s", credentials, host + 2);
+}
+
+static void
+feature_user_password(const char *url)
+{
+    char with[256];
+    url_as(with, sizeof with, url, "bob:pw-bob");
+    let_in(url, "ann", "pw-ann", NULL);
+    let_in(with, NULL, NULL, NULL);
+    refused(url, "ann", "pw-bob", NULL);
+    refused(url, "bob", "pw-ann", NULL);
+    refused(url, "nobody", "pw-ann", NULL);
+    refused(url, NULL, NULL, NULL);
+}
+
+static void
+feature_token(const char *url)
+{
+    char with[256];
+    url_as(with, sizeof with, url, "open-sesame");
+    let_in(url, NULL, NULL, "open-sesame");
+    let_in(with, NULL, NULL, NULL);
+    refused(url, NULL, NULL, "open-barley");
+    refused(url, NULL, NULL, NULL);
+}
+
+enum { N_ERRORS = 16, ERROR_CAP = 256 };
+
+/* The errors that a connection reports, one by one. */
+struct errors {
+    struct flag flag;
+    char text[N_ERRORS][ERROR_CAP];
+    int n_taken;
+};
+
+#define ERRORS_INIT {{PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0}, {""}, 0}
+
+static void
+on_error(natsConnection *nc, natsSubscription *sub, natsStatus st, void *closure)
+{
+    struct errors *errors = closure;
+    const char *text = NULL;
+    (void)sub;
+    (void)natsConnection_GetLastError(nc, &text); /* its status is st */
+    (void)pthread_mutex_lock(&errors->flag.lock);
+    if (errors->flag.n < N_ERRORS)
+        (void)snprintf(errors->text[errors->flag.n], ERROR_CAP, "%s: %s", natsStatus_GetText(st), text == NULL ? "" : text);
+    (void)pthread_mutex_unlock(&errors->flag.lock);
+    flag_raise(&errors->flag);
+}
+
+/* The next error is of permissions, and says this. Only one is on its way at a time: the library keeps the last one's text alone. */
+static void
+errors_expect(struct errors *errors, const char *text)
+{
+    CHECK(errors->n_taken < N_ERRORS, "too many errors");
+    flag_await(&errors->flag, errors->n_taken + 1, text);
+    const char *said = errors->text[errors->n_taken++];
+    CHECK(strstr(said, natsStatus_GetText(NATS_NOT_PERMITTED)) == said, "%s, not of permissions", said);
+    CHECK(strstr(said, text) != NULL, "%s, not %s", said, text);
+}
+
+static natsConnection *
+dial_told(const char *url, const char *user, const char *password, struct errors *errors)
+{
+    natsConnection *nc = NULL;
+    natsOptions *opts = options_as(url, user, password, NULL);
+    DO(natsOptions_SetErrorHandler(opts, on_error, errors));
+    DO(natsConnection_Connect(&nc, opts));
+    return nc;
+}
+
+static void
+feature_permissions(const char *url)
+{
+    static struct errors told = ERRORS_INIT, srv_told = ERRORS_INIT;
+    natsConnection *ann = dial_told(url, "ann", "pw-ann", &told), *srv = dial_told(url, "srv", "pw-srv", &srv_told);
+    natsConnection *bob = dial_as(url, "bob", "pw-bob", NULL);
+    natsSubscription *seen = subscribe(bob, "perm.>"), *jobs = NULL, *others = NULL, *svc = NULL;
+    flush(bob);
+
+    DO(natsConnection_PublishString(ann, "perm.ok.a", "1"));
+    DO(natsConnection_PublishString(ann, "perm.no", "2"));
+    errors_expect(&told, "Permissions Violation for Publish to \"perm.no\"");
+    DO(natsConnection_PublishString(ann, "perm.ok.secret", "3"));
+    errors_expect(&told, "Permissions Violation for Publish to \"perm.ok.secret\"");
+    DO(natsConnection_PublishString(ann, "perm.ok.b", "4"));
+    expect_text(seen, "perm.ok.a", "1");
+    expect_text(seen, "perm.ok.b", "4");
+
+    (void)subscribe(ann, "perm.no.x");
+    errors_expect(&told, "Permissions Violation for Subscription to \"perm.no.x\"");
+    DO(natsConnection_QueueSubscribeSync(&others, ann, "perm.jobs", "others"));
+    errors_expect(&told, "Permissions Violation for Subscription to \"perm.jobs\" using queue \"others\"");
+    DO(natsConnection_QueueSubscribeSync(&jobs, ann, "perm.jobs", "workers"));
+    natsSubscription *oks = subscribe(ann, "perm.ok.>");
+    flush(ann);
+    DO(natsConnection_PublishString(bob, "perm.jobs", "job"));
+    DO(natsConnection_PublishString(bob, "perm.ok.no.x", "hidden"));
+    DO(natsConnection_PublishString(bob, "perm.ok.c", "seen"));
+    expect_text(jobs, "perm.jobs", "job");
+    expect_text(oks, "perm.ok.c", "seen");
+    flush(ann);
+    CHECK(queued(oks) == 0, "more came than is allowed");
+
+    natsMsg *answer = NULL;
+    DO(natsConnection_Subscribe(&svc, srv, "perm.svc.x", on_request, NULL));
+    DO(natsConnection_PublishString(srv, "perm.svc.x", "own"));
+    errors_expect(&srv_told, "Permissions Violation for Publish to \"perm.svc.x\"");
+    DO(natsConnection_RequestString(&answer, bob, "perm.svc.x", "q", WAIT_MS));
+    CHECK(natsMsg_GetDataLength(answer) == 4 && memcmp(natsMsg_GetData(answer), "re:q", 4) == 0, "another answer");
+    natsMsg_Destroy(answer);
+}
+
+/* --- what an operator does ------------------------------------------------------------------------------------- */
+
+/* Options of a client that comes back soon, and says so. */
+static natsOptions *
+options_back(struct flag *back)
+{
+    natsOptions *opts = NULL;
+    DO(natsOptions_Create(&opts));
+    DO(natsOptions_SetMaxReconnect(opts, 10000));
+    DO(natsOptions_SetReconnectWait(opts, 20));
+    DO(natsOptions_SetReconnectJitter(opts, 1, 1));
+    DO(natsOptions_SetReconnectedCB(opts, on_conn, back));
+    return opts;
+}
+
+/* a is connected again: it hears what a new connection to url says. */
+static void
+expect_again(natsConnection *a, natsSubscription *sub, const char *url)
+{
+    flush(a);
+    natsConnection *b = dial(url);
+    DO(natsConnection_PublishString(b, "again.b", "from b"));
+    flush(b);
+    expect_text(sub, "again.b", "from b");
+}
+
+static void
+feature_lame_duck(const char *urls)
+{
+    static struct flag ldm = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    static struct flag back = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    char first[256], at[256];
+    const char *second = strchr(urls, ',');
+    CHECK(second != NULL && (size_t)(second - urls) < sizeof first, "two URLs are needed");
+    (void)snprintf(first, sizeof first, "%.*s", (int)(second - urls), urls);
+    second++;
+
+    natsOptions *opts = options_back(&back);
+    natsConnection *a = NULL;
+    DO(natsOptions_SetServers(opts, (const char *[]){first, second}, 2));
+    DO(natsOptions_SetNoRandomize(opts, true));
+    DO(natsOptions_SetLameDuckModeCB(opts, on_conn, &ldm));
+    DO(natsConnection_Connect(&a, opts));
+    natsSubscription *sub = subscribe(a, "again.*");
+    flush(a);
+    (void)printf("READY\n");
+    (void)fflush(stdout);
+
+    flag_await(&ldm, 1, "told of lame duck mode");
+    flag_await(&back, 1, "reconnected");
+    DO(natsConnection_GetConnectedUrl(a, at, sizeof at));
+    CHECK(strcmp(at, second) == 0, "it is with %s", at);
+    expect_again(a, sub, second);
+}
+
+static void
+feature_slow_consumer(const char *url)
+{
+    static struct flag back = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    static struct flag heard = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    natsOptions *opts = options_back(&back);
+    natsConnection *a = NULL;
+    natsSubscription *slow = NULL;
+    DO(natsOptions_SetURL(opts, url));
+    DO(natsConnection_Connect(&a, opts));
+    DO(natsConnection_Subscribe(&slow, a, "slow.x", on_counted, &heard));
+    natsSubscription *sub = subscribe(a, "again.*");
+    flush(a);
+    (void)printf("READY\n");
+    (void)fflush(stdout);
+
+    flag_await(&back, 1, "reconnected");
+    expect_again(a, sub, url);
+}
+
+static void
+feature_too_large(const char *url)
+{
+    static struct flag closed = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    static uint8_t bytes[TOO_LARGE];
+    natsOptions *opts = NULL;
+    natsConnection *a = NULL;
+    const char *text = NULL;
+    DO(natsOptions_Create(&opts));
+    DO(natsOptions_SetURL(opts, url));
+    DO(natsOptions_SetAllowReconnect(opts, false));
+    DO(natsOptions_SetClosedCB(opts, on_conn, &closed));
+    DO(natsConnection_Connect(&a, opts));
+    flush(a);
+    DO(natsConnection_Publish(a, "big.x", bytes, TOO_LARGE));
+    flag_await(&closed, 1, "closed by the server");
+    (void)natsConnection_GetLastError(a, &text);
+    CHECK(text != NULL && strstr(text, "Maximum Payload Violation") != NULL, "the error is %s", text == NULL ? "none" : text);
+}
+
+/* Answer with N_MANY numbers, and an empty message as the end. */
+static void
+on_ask(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure)
+{
+    (void)sub;
+    (void)closure;
+    char text[8];
+    for (int i = 0; i < N_MANY; i++) {
+        (void)snprintf(text, sizeof text, "%d", i);
+        DO(natsConnection_PublishString(nc, natsMsg_GetReply(msg), text));
+    }
+    DO(natsConnection_PublishString(nc, natsMsg_GetReply(msg), ""));
+    natsMsg_Destroy(msg);
+}
+
+static void
+feature_request_many(const char *url)
+{
+    natsConnection *a = dial(url), *b = dial(url);
+    natsSubscription *asked = NULL;
+    natsInbox *inbox = NULL;
+    char text[8];
+    DO(natsConnection_Subscribe(&asked, a, "many.ask", on_ask, NULL));
+    flush(a);
+
+    DO(natsInbox_Create(&inbox));
+    natsSubscription *answers = subscribe(b, inbox);
+    DO(natsConnection_PublishRequestString(b, "many.ask", inbox, "?"));
+    for (int i = 0; i < N_MANY; i++) {
+        (void)snprintf(text, sizeof text, "%d", i);
+        expect_text(answers, inbox, text);
+    }
+    expect_text(answers, inbox, "");
+
+    /* Nobody there: that, too, comes as an answer. */
+    natsMsg *none = NULL;
+    DO(natsConnection_PublishRequestString(b, "nobody.home", inbox, "?"));
+    natsStatus st = natsSubscription_NextMsg(&none, answers, WAIT_MS);
+    CHECK(st == NATS_NO_RESPONDERS || (st == NATS_OK && natsMsg_IsNoResponders(none)), "%s, not no responders", natsStatus_GetText(st));
+    natsMsg_Destroy(none);
+    natsInbox_Destroy(inbox);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -507,7 +808,9 @@ static const struct {
     {"wildcards", feature_wildcards},     {"queue", feature_queue},         {"request", feature_request},
     {"no_responders", feature_no_responders}, {"headers", feature_headers}, {"drain", feature_drain},
     {"reconnect", feature_reconnect},     {"no_echo", feature_no_echo},     {"max_payload", feature_max_payload},
-    {"auto_unsub", feature_auto_unsub},
+    {"auto_unsub", feature_auto_unsub},   {"user_password", feature_user_password}, {"token", feature_token},
+    {"permissions", feature_permissions}, {"lame_duck", feature_lame_duck}, {"slow_consumer", feature_slow_consumer},
+    {"too_large", feature_too_large},     {"request_many", feature_request_many},
 };
 
 int

@@ -4,10 +4,11 @@
 //
 // Prints OK and ends with 0, or `FAIL: why` and 1. ../README.md says what each feature asks for.
 // The program runs in the folder that holds node_modules (clients.py puts it there).
-import { connect as dial, errors, headers as newHeaders } from "@nats-io/transport-node";
+import { connect as dial, createInbox, errors, headers as newHeaders } from "@nats-io/transport-node";
 
 const WAIT_MS = 20000; // ends a run that hangs; no measurement
 const MAX_PAYLOAD = 1048576;
+const TOO_LARGE = 2000; // for a server that takes 1000, behind a relay that lets the client believe in 9000
 
 function check(cond, why) {
   if (!cond) throw new Error(why);
@@ -41,6 +42,44 @@ function subscribe(nc, subject, options) {
   const sub = nc.subscribe(subject, options);
   sub.iterator = sub[Symbol.asyncIterator]();
   return sub;
+}
+
+async function letIn(url, options) {
+  const nc = await client(url, options);
+  await nc.flush();
+  await nc.close();
+}
+
+async function refused(url, options) {
+  const e = await client(url, { ...options, reconnect: false }).then(() => null, (err) => err);
+  check(e !== null, `${JSON.stringify(options)} was let in`);
+  const none = [e, e.cause].some((one) => one instanceof errors.AuthorizationError);
+  check(none, `${e.name}: ${e.message}, not the error for credentials`);
+}
+
+// The statuses of one type that a connection reports, one by one.
+function statuses(nc, type) {
+  const found = (async function* () {
+    for await (const s of nc.status()) if (s.type === type) yield s;
+  })();
+  return async (what) => (await within(found.next(), what)).value;
+}
+
+async function expectViolation(next, text) {
+  const { error } = await next(text);
+  check(error instanceof errors.PermissionViolationError, `${error}, not of permissions`);
+  check(error.message.includes(text), `${error.message}, not ${text}`);
+}
+
+const COMES_BACK = { maxReconnectAttempts: -1, reconnectTimeWait: 20, reconnectJitter: 1 };
+
+// a is connected again: it hears what a new connection to url says.
+async function expectAgain(a, sub, url) {
+  await a.flush();
+  const b = await client(url);
+  b.publish("again.b", "from b");
+  await b.flush();
+  await expect(sub, "again.b", "from b");
 }
 
 const features = {
@@ -233,6 +272,119 @@ const features = {
     for (let i = 0; i < 5; i++) await expect(sub, "auto.x", `${i}`);
     // The library stops by itself after five: what came over the wire tells whether the server did.
     check(a.stats().inMsgs === 6, `the server sent ${a.stats().inMsgs} messages, not 5 and the end`);
+  },
+
+  async user_password(url) {
+    await letIn(url, { user: "ann", pass: "pw-ann" });
+    await letIn(url, { user: "bob", pass: "pw-bob" });
+    await refused(url, { user: "ann", pass: "pw-bob" });
+    await refused(url, { user: "bob", pass: "pw-ann" });
+    await refused(url, { user: "nobody", pass: "pw-ann" });
+    await refused(url, {});
+  },
+
+  async token(url) {
+    await letIn(url, { token: "open-sesame" });
+    await refused(url, { token: "open-barley" });
+    await refused(url, {});
+  },
+
+  async permissions(url) {
+    const ann = await client(url, { user: "ann", pass: "pw-ann" }), told = statuses(ann, "error");
+    const bob = await client(url, { user: "bob", pass: "pw-bob" });
+    const srv = await client(url, { user: "srv", pass: "pw-srv" }), srvTold = statuses(srv, "error");
+    const seen = subscribe(bob, "perm.>");
+    await bob.flush();
+
+    ann.publish("perm.ok.a", "1");
+    ann.publish("perm.no", "2");
+    await expectViolation(told, 'Permissions Violation for Publish to "perm.no"');
+    ann.publish("perm.ok.secret", "3");
+    await expectViolation(told, 'Permissions Violation for Publish to "perm.ok.secret"');
+    ann.publish("perm.ok.b", "4");
+    await expect(seen, "perm.ok.a", "1");
+    await expect(seen, "perm.ok.b", "4");
+    const asked = await ann.request("perm.no", "?", { timeout: WAIT_MS }).then(() => null, (err) => err);
+    check([asked, asked?.cause].some((e) => e instanceof errors.PermissionViolationError), `a request: ${asked}`);
+    await expectViolation(told, 'Permissions Violation for Publish to "perm.no"');
+
+    const no = ann.subscribe("perm.no.x"), ended = no.closed;
+    await expectViolation(told, 'Permissions Violation for Subscription to "perm.no.x"');
+    check((await within(ended, "the subscription's end")) instanceof errors.PermissionViolationError, "another end");
+    ann.subscribe("perm.jobs", { queue: "others", callback: () => {} });
+    await expectViolation(told, 'Permissions Violation for Subscription to "perm.jobs" using queue "others"');
+    const jobs = subscribe(ann, "perm.jobs", { queue: "workers" }), oks = subscribe(ann, "perm.ok.>");
+    await ann.flush();
+    const before = ann.stats().inMsgs;
+    bob.publish("perm.jobs", "job");
+    bob.publish("perm.ok.no.x", "hidden");
+    bob.publish("perm.ok.c", "seen");
+    await bob.flush();
+    await expect(jobs, "perm.jobs", "job");
+    await expect(oks, "perm.ok.c", "seen");
+    await ann.flush();
+    check(ann.stats().inMsgs === before + 2, "more came than is allowed");
+
+    srv.subscribe("perm.svc.x", { callback: answer });
+    srv.publish("perm.svc.x", "own");
+    await expectViolation(srvTold, 'Permissions Violation for Publish to "perm.svc.x"');
+    const msg = await bob.request("perm.svc.x", "q", { timeout: WAIT_MS });
+    check(msg.string() === "re:q", `the answer is ${msg.string()}`);
+  },
+
+  async lame_duck(urls) {
+    const [first, second] = urls.split(",");
+    const a = await dial({ servers: [first, second], noRandomize: true, ...COMES_BACK });
+    open.push(a);
+    const ldm = statuses(a, "ldm"), back = statuses(a, "reconnect");
+    const sub = subscribe(a, "again.*");
+    await a.flush();
+    const told = ldm("the word of lame duck mode"), came = back("the reconnect");
+    console.log("READY");
+    await told;
+    await came;
+    check(second.endsWith(a.getServer()), `it is with ${a.getServer()}`);
+    await expectAgain(a, sub, second);
+  },
+
+  async slow_consumer(url) {
+    const a = await client(url, COMES_BACK), back = statuses(a, "reconnect");
+    a.subscribe("slow.x", { callback: () => {} });
+    const sub = subscribe(a, "again.*");
+    await a.flush();
+    const came = back("the reconnect");
+    console.log("READY");
+    await came;
+    await expectAgain(a, sub, url);
+  },
+
+  async too_large(url) {
+    const a = await client(url, { reconnect: false }), told = statuses(a, "error");
+    await a.flush();
+    const error = told("the server's error");
+    a.publish("big.x", new Uint8Array(TOO_LARGE));
+    check(/maximum payload violation/i.test((await error).error.message), `the error is ${(await error).error}`);
+    await within(a.closed(), "the close by the server");
+  },
+
+  async request_many(url) {
+    const a = await client(url), b = await client(url);
+    const texts = ["1", "2", "3", "4", "5", ""];
+    a.subscribe("many.ask", { callback: (_, m) => texts.forEach((text) => m.respond(text)) });
+    await a.flush();
+    for (const noMux of [false, true]) {
+      for (const how of [{ strategy: "sentinel" }, { strategy: "count", maxMessages: 6 }]) {
+        const found = [];
+        for await (const m of await b.requestMany("many.ask", "?", { maxWait: WAIT_MS, noMux, ...how })) found.push(m.string());
+        const wanted = how.strategy === "sentinel" ? [texts, texts.slice(0, 5)] : [texts];
+        check(wanted.some((w) => w.join() === found.join()), `${how.strategy}, noMux ${noMux}: ${found}`);
+      }
+    }
+    // Nobody there: that, too, comes as an answer.
+    const inbox = createInbox(), answers = subscribe(b, inbox);
+    b.publish("nobody.home", "?", { reply: inbox });
+    const { value: none } = await within(answers.iterator.next(), "an answer");
+    check(none.headers.code === 503, `${none.headers.code}, not no responders`);
   },
 };
 

@@ -22,6 +22,7 @@ type Outcome = Result<(), Anyhow>;
 
 const WAIT: Duration = Duration::from_secs(20); // ends a run that hangs; no measurement
 const MAX_PAYLOAD: usize = 1048576;
+const TOO_LARGE: usize = 2000; // for a server that takes 1000, behind a relay that lets the client believe in 9000
 
 macro_rules! check {
     ($cond:expr, $($why:tt)+) => {
@@ -374,6 +375,177 @@ async fn auto_unsub(url: &str) -> Outcome {
     Ok(())
 }
 
+async fn let_in(url: &str, options: ConnectOptions) -> Outcome {
+    Peer::dial_with(url, options).await?.fence().await
+}
+
+async fn refused(url: &str, options: ConnectOptions) -> Outcome {
+    match within("an answer", options.connect(url)).await? {
+        Ok(_) => Err("it was let in".into()),
+        Err(e) if e.kind() == async_nats::ConnectErrorKind::AuthorizationViolation => Ok(()),
+        Err(e) => Err(format!("{e}, not the error for credentials").into()),
+    }
+}
+
+fn user(name: &str, password: &str) -> ConnectOptions {
+    ConnectOptions::with_user_and_password(name.into(), password.into())
+}
+
+async fn user_password(url: &str) -> Outcome {
+    let_in(url, user("ann", "pw-ann")).await?;
+    let_in(url, user("bob", "pw-bob")).await?;
+    refused(url, user("ann", "pw-bob")).await?;
+    refused(url, user("bob", "pw-ann")).await?;
+    refused(url, user("nobody", "pw-ann")).await?;
+    refused(url, ConnectOptions::new()).await
+}
+
+async fn token(url: &str) -> Outcome {
+    let_in(url, ConnectOptions::with_token("open-sesame".into())).await?;
+    refused(url, ConnectOptions::with_token("open-barley".into())).await?;
+    refused(url, ConnectOptions::new()).await
+}
+
+/// The next error of the server that a connection reports.
+async fn expect_error(rx: &mut mpsc::UnboundedReceiver<Event>, text: &str) -> Outcome {
+    loop {
+        match within(text, rx.recv()).await?.ok_or("no more events")? {
+            Event::ServerError(e) => {
+                check!(e.to_string().contains(text), "{e}, not {text}");
+                return Ok(());
+            }
+            Event::Disconnected | Event::Closed => return Err(format!("disconnected before {text}").into()),
+            _ => {}
+        }
+    }
+}
+
+async fn permissions(url: &str) -> Outcome {
+    let (options, mut told) = with_events(user("ann", "pw-ann"));
+    let mut ann = Peer::dial_with(url, options).await?;
+    let (options, mut srv_told) = with_events(user("srv", "pw-srv"));
+    let srv = options.connect(url).await?;
+    let mut bob = Peer::dial_with(url, user("bob", "pw-bob")).await?;
+    let mut seen = bob.nc.subscribe("perm.>").await?;
+    bob.fence().await?;
+
+    ann.publish("perm.ok.a", "1").await?;
+    ann.publish("perm.no", "2").await?;
+    expect_error(&mut told, "Permissions Violation for Publish to \"perm.no\"").await?;
+    ann.publish("perm.ok.secret", "3").await?;
+    expect_error(&mut told, "Permissions Violation for Publish to \"perm.ok.secret\"").await?;
+    ann.publish("perm.ok.b", "4").await?;
+    expect(&mut seen, "perm.ok.a", b"1").await?;
+    expect(&mut seen, "perm.ok.b", b"4").await?;
+
+    let _no = ann.nc.subscribe("perm.no.x").await?;
+    expect_error(&mut told, "Permissions Violation for Subscription to \"perm.no.x\"").await?;
+    let _others = ann.nc.queue_subscribe("perm.jobs", "others".into()).await?;
+    expect_error(&mut told, "Permissions Violation for Subscription to \"perm.jobs\" using queue \"others\"").await?;
+    let mut jobs = ann.nc.queue_subscribe("perm.jobs", "workers".into()).await?;
+    let mut oks = ann.nc.subscribe("perm.ok.>").await?;
+    ann.fence().await?;
+    let before = ann.n_in();
+    bob.publish("perm.jobs", "job").await?;
+    bob.publish("perm.ok.no.x", "hidden").await?;
+    bob.publish("perm.ok.c", "seen").await?;
+    bob.fence().await?;
+    expect(&mut jobs, "perm.jobs", b"job").await?;
+    expect(&mut oks, "perm.ok.c", b"seen").await?;
+    ann.fence().await?;
+    check!(ann.n_in() == before + 2, "more came than is allowed");
+
+    serve(&srv, srv.subscribe("perm.svc.x").await?);
+    srv.publish("perm.svc.x", "own".into()).await?;
+    expect_error(&mut srv_told, "Permissions Violation for Publish to \"perm.svc.x\"").await?;
+    let msg = within("an answer", bob.nc.request("perm.svc.x", "q".into())).await??;
+    check!(msg.payload == "re:q", "the answer is {:?}", msg.payload);
+    Ok(())
+}
+
+/// Options of a client that comes back soon, and its events.
+fn comes_back() -> (ConnectOptions, mpsc::UnboundedReceiver<Event>) {
+    with_events(ConnectOptions::new().max_reconnects(None).reconnect_delay_callback(|_| Duration::from_millis(20)))
+}
+
+/// a is connected again: it hears what a new connection to url says.
+async fn expect_again(a: &mut Peer, sub: &mut Subscriber, url: &str) -> Outcome {
+    a.fence().await?;
+    let mut b = Peer::dial(url).await?;
+    b.publish("again.b", "from b").await?;
+    b.fence().await?;
+    expect(sub, "again.b", b"from b").await?;
+    Ok(())
+}
+
+async fn lame_duck(urls: &str) -> Outcome {
+    let (first, second) = urls.split_once(',').ok_or("two URLs are needed")?;
+    let (options, mut events) = comes_back();
+    let options = options.retain_servers_order().subscription_capacity(65536);
+    let nc = options.connect([first, second].map(|url| url.parse::<async_nats::ServerAddr>()).into_iter().collect::<Result<Vec<_>, _>>()?).await?;
+    let subject = nc.new_inbox();
+    let own = nc.subscribe(subject.clone()).await?;
+    let mut a = Peer { nc, own, subject, n_fences: 0 };
+    let mut sub = a.nc.subscribe("again.*").await?;
+    a.fence().await?;
+    println!("READY");
+    await_event(&mut events, "the word of lame duck mode", |e| matches!(e, Event::LameDuckMode)).await?;
+    await_event(&mut events, "the disconnect", |e| matches!(e, Event::Disconnected)).await?;
+    await_event(&mut events, "the reconnect", |e| matches!(e, Event::Connected)).await?;
+    let port = a.nc.server_info().port;
+    check!(second.ends_with(&format!(":{port}")), "it is with {port}");
+    expect_again(&mut a, &mut sub, second).await
+}
+
+async fn slow_consumer(url: &str) -> Outcome {
+    let (options, mut events) = comes_back();
+    let mut a = Peer::dial_with(url, options).await?;
+    let mut slow = a.nc.subscribe("slow.x").await?;
+    tokio::spawn(async move { while slow.next().await.is_some() {} });
+    let mut sub = a.nc.subscribe("again.*").await?;
+    a.fence().await?;
+    println!("READY");
+    await_event(&mut events, "the disconnect", |e| matches!(e, Event::Disconnected)).await?;
+    await_event(&mut events, "the reconnect", |e| matches!(e, Event::Connected)).await?;
+    expect_again(&mut a, &mut sub, url).await
+}
+
+async fn too_large(url: &str) -> Outcome {
+    let (options, mut events) = comes_back();
+    let mut a = Peer::dial_with(url, options).await?;
+    a.fence().await?;
+    a.publish("big.x", vec![b'z'; TOO_LARGE]).await?;
+    expect_error(&mut events, "Maximum Payload Violation").await?;
+    await_event(&mut events, "the close by the server", |e| matches!(e, Event::Disconnected)).await
+}
+
+async fn request_many(url: &str) -> Outcome {
+    let (mut a, b) = (Peer::dial(url).await?, Peer::dial(url).await?);
+    let texts = ["1", "2", "3", "4", "5", ""];
+    let mut asked = a.nc.subscribe("many.ask").await?;
+    let nc = a.nc.clone();
+    tokio::spawn(async move {
+        while let Some(msg) = asked.next().await {
+            let Some(reply) = msg.reply else { continue };
+            for text in texts {
+                nc.publish(reply.clone(), text.into()).await.expect("the answer is sent");
+            }
+        }
+    });
+    a.fence().await?;
+    let inbox = b.nc.new_inbox();
+    let mut answers = b.nc.subscribe(inbox.clone()).await?;
+    b.nc.publish_with_reply("many.ask", inbox.clone(), "?".into()).await?;
+    for text in texts {
+        expect(&mut answers, &inbox, text.as_bytes()).await?;
+    }
+    // Nobody there: that, too, comes as an answer.
+    b.nc.publish_with_reply("nobody.home", inbox.clone(), "?".into()).await?;
+    let none = within("an answer", answers.next()).await?.ok_or("the subscription ended")?;
+    check!(none.status == Some(async_nats::StatusCode::NO_RESPONDERS), "{:?}, not no responders", none.status);
+    Ok(())
+}
+
 async fn run(feature: &str, url: &str) -> Outcome {
     match feature {
         "connect" => connect(url).await,
@@ -389,6 +561,13 @@ async fn run(feature: &str, url: &str) -> Outcome {
         "no_echo" => no_echo(url).await,
         "max_payload" => max_payload(url).await,
         "auto_unsub" => auto_unsub(url).await,
+        "user_password" => user_password(url).await,
+        "token" => token(url).await,
+        "permissions" => permissions(url).await,
+        "lame_duck" => lame_duck(url).await,
+        "slow_consumer" => slow_consumer(url).await,
+        "too_large" => too_large(url).await,
+        "request_many" => request_many(url).await,
         _ => Err(format!("no feature {feature}").into()),
     }
 }
