@@ -1,5 +1,5 @@
-/* Two passes over the destination, as nats-server judges it: what each token is (names, arguments), then what it refers to.
- * The errors of the first come before those of the second, wherever they stand. */
+/* Two passes over the destination, as nats-server judges it: what each token is, then what it is told and refers to. The errors of
+ * the first come before those of the second, wherever they stand. */
 #include "core/broker/transform.h"
 
 #include <stdbool.h>
@@ -34,7 +34,7 @@ enum transform_kind {
 struct transform_op {
     uint8_t kind;
     int32_t num;       /* position, size, buckets, maximum */
-    uint32_t off, len; /* of its text, or of split's delimiter, in the destination */
+    uint32_t off, len; /* in the destination: its text; the arguments while compiling; split's delimiter */
     int64_t token;     /* the number of the token it is made of */
     uint32_t args, n_args; /* partition: those it is made of, in `args` */
 };
@@ -197,7 +197,7 @@ has_feed(const char *s)
     return strchr(s, '\f') != NULL;
 }
 
-/* ---- pass one: what the tokens are ---- */
+/* ---- words of a token ---- */
 
 /* "name ( args ) }}" at v, behind the braces: the kind, and what stands between the outermost parentheses. */
 static bool
@@ -333,22 +333,9 @@ function_token(struct compile *c, struct transform_op *op, struct view token)
     if (!found || ((kind == T_LEFT || kind == T_RIGHT) && (c->flags & TRANSFORM_NO_LEFT_RIGHT) != 0))
         return fail_in(c, why_function, token);
     op->kind = (uint8_t)kind;
-    switch (kind) {
-    case T_WILDCARD: return wildcard_args(c, op, token, args);
-    case T_PARTITION: return partition_args(c, op, token, args);
-    case T_RANDOM: return random_args(c, op, token, args);
-    case T_SPLIT:
-    case T_SPLIT_LEFT:
-    case T_SPLIT_RIGHT:
-    case T_SLICE_LEFT:
-    case T_SLICE_RIGHT:
-    case T_LEFT:
-    case T_RIGHT: return two_args(c, op, token, args);
-    case T_TEXT:
-    case T_REST:
-    case T_KIND_N:
-    default: ASSERT(false); /* no function has this kind */ return ERR_INVAL;
-    }
+    op->off = (uint32_t)(args.p - c->t->dest);
+    op->len = (uint32_t)args.n;
+    return OK;
 }
 
 static enum err
@@ -365,10 +352,13 @@ parse_token(struct compile *c, struct transform_op *op, struct view token, bool 
         if (is_space(token.p[i]))
             return fail(c, why_invalid);
     }
-    if (token.p[0] == '$' && token_number((struct view){token.p + 1, token.n - 1}, &op->token))
+    if (token.p[0] == '$' && token_number((struct view){token.p + 1, token.n - 1}, &op->token)) {
         op->kind = T_WILDCARD;
-    else if (token.n == 1 && token.p[0] == '>')
+        op->off++; /* its one argument */
+        op->len--;
+    } else if (token.n == 1 && token.p[0] == '>') {
         op->kind = T_REST;
+    }
     return OK;
 }
 
@@ -423,6 +413,29 @@ fail_range(struct compile *c, uint32_t i_op, int64_t n)
 }
 
 static enum err
+op_args(struct compile *c, struct transform_op *op, struct view token)
+{
+    struct view args = {c->t->dest + op->off, op->len};
+
+    switch ((enum transform_kind)op->kind) {
+    case T_WILDCARD: return wildcard_args(c, op, token, args);
+    case T_PARTITION: return partition_args(c, op, token, args);
+    case T_RANDOM: return random_args(c, op, token, args);
+    case T_SPLIT:
+    case T_SPLIT_LEFT:
+    case T_SPLIT_RIGHT:
+    case T_SLICE_LEFT:
+    case T_SLICE_RIGHT:
+    case T_LEFT:
+    case T_RIGHT: return two_args(c, op, token, args);
+    case T_TEXT:
+    case T_REST:
+    case T_KIND_N:
+    default: ASSERT(false); /* no function has this kind */ return ERR_INVAL;
+    }
+}
+
+static enum err
 check_op(struct compile *c, uint32_t i_op)
 {
     struct transform *t = c->t;
@@ -430,6 +443,9 @@ check_op(struct compile *c, uint32_t i_op)
 
     if (op->kind == T_TEXT || op->kind == T_REST)
         return OK;
+    enum err e = op_args(c, op, token_of(t, i_op));
+    if (e != OK)
+        return e;
     if ((c->flags & TRANSFORM_STRICT) != 0 && op->kind != T_WILDCARD)
         return fail_in(c, why_strict, token_of(t, i_op));
     c->n_used++;
@@ -619,24 +635,26 @@ piece_len(struct view v, struct view delim)
 {
     uint32_t rune;
 
+    if (v.n == 0)
+        return 0;
     if (delim.n == 0)
         return utf8_decode((const uint8_t *)v.p, v.n, &rune);
     const char *hit = memmem(v.p, v.n, delim.p, delim.n);
     return hit == NULL ? v.n : (size_t)(hit - v.p);
 }
 
+/* Empty pieces are left out; but where the first two are empty, a dot is not: so nats-server has it, and such a subject matches nothing. */
 static void
 put_split(struct out *o, struct view v, struct view delim)
 {
-    bool first = true;
+    bool first_empty = piece_len(v, delim) == 0;
 
-    while (v.n > 0) {
+    for (uint32_t i = 0; v.n > 0; i++) {
         size_t len = piece_len(v, delim);
         if (len > 0) {
-            if (!first)
+            if (i > 1 || (i == 1 && !first_empty))
                 out_byte(o, '.');
             out_bytes(o, v.p, len);
-            first = false;
         }
         size_t used = len + delim.n < v.n ? len + delim.n : v.n;
         v.p += used;

@@ -115,6 +115,9 @@ split_drops_empty_pieces(void **state)
     static const struct row rows[] = {
         {"a.*", "o.{{split(1,-)}}", "a.a-b--c-", "o.a.b.c"},
         {"a.*", "o.{{split(1,-)}}", "a.--", "o."}, /* matches nothing */
+        {"a.*", "o.{{split(1,-)}}", "a.-2", "o.2"},
+        {"a.*", "o.{{split(1,-)}}.x", "a.--2", "o..2.x"}, /* nor does this */
+        {"a.*", "o.{{split(1,-)}}.x", "a.-a---b-", "o.a.b.x"},
         {"a.*", "o.{{split(1,)}}", "a.abc", "o.a.b.c"},
         {"a.*", "o.{{split(1, )}}", "a.a\xc3\xa9\xe2\x82\xac" "b", "o.a.\xc3\xa9.\xe2\x82\xac.b"},
         {"a.*", "o.{{split(1,)}}", "a.a\xc3", "o.a.\xc3"},
@@ -249,6 +252,12 @@ static const struct row wrong[] = {
     {"foo.>", "bar", "", "!invalid subject"},
     {"foo.>", "*.>", "", "!invalid subject"},
     {"foo.*", "b.$9.*", "", "!invalid subject"},
+    {"foo.*", "{{split(1)}}.a b", "", BAD "invalid transform"},
+    {"foo.*", "{{split(1)}}.>.x", "", BAD "invalid transform in x"},
+    {"foo.*", "{{wildcard(1,2)}}.{{nope(1)}}", "", BAD "unknown function in {{nope(1)}}"},
+    {"foo.*", "{{split(1)}}.*", "", "!invalid subject"},
+    {"foo.*", "$9.{{split(1)}}", "", BAD "wildcard index out of range in $9: [9]"},
+    {"foo.*", "{{split(1)}}.$9", "", BAD "not enough arguments passed to the function in {{split(1)}}"},
     {"foo..a", "bar", "", "!invalid subject"},
     {"foo a", "bar", "", "!invalid subject"},
 };

@@ -91,6 +91,37 @@ STEPS = [
 ]
 
 
+# With the configuration below, as a user who may not do everything.
+CONFIG = """
+server_name: S
+server_tags: [one, two]
+server_metadata { key: "<value>" }
+mappings { foo: bar, same: same, lost: {dest: lost, weight: 0}, "o1.*": "o.$1", "no.*": "den.$1", "td.mapped": td.other }
+authorization { users: [
+  {user: u, password: u}
+  {user: limited, password: limited, permissions: {publish: {deny: ["den.>", "td.no"]}, subscribe: {allow: ">", deny: "o.secret"}}}
+] }
+"""
+CONFIG_STEPS = [
+    ("mapped", b"foo", block(DEST)),
+    ("mapped, trace only", b"foo in", block(DEST, ONLY)),
+    ("mapped to itself", b"same", block(DEST)),
+    ("lost", b"lost", block(DEST)),
+    ("lost, with a reply", b"lost in", block(DEST)),
+    ("lost, trace only", b"lost", block(DEST, ONLY)),
+    ("mapped by a wildcard", b"o1.x", block(DEST)),
+    ("mapped to where it may not go", b"no.x", block(DEST)),
+    ("mapped to where it may not go, trace only", b"no.x", block(DEST, ONLY)),
+    ("where it may not go", b"den.x in", block(DEST)),
+    ("a destination where it may not go", b"bar", block(b"Nats-Trace-Dest: td.no")),
+    ("a destination where it may not go, trace only", b"bar", block(b"Nats-Trace-Dest: td.no", ONLY)),
+    ("neither may be", b"den.x", block(b"Nats-Trace-Dest: td.no")),
+    ("a destination with a mapping of its own", b"bar", block(b"Nats-Trace-Dest: td.mapped")),
+    ("a subscriber that may not have it", b"o.secret", block(DEST)),
+    ("and one that may", b"o.open", block(DEST)),
+]
+
+
 def hpub(subject, hdr, payload=b"hi"):
     return b"HPUB %s %d %d\r\n%s%s\r\n" % (subject, len(hdr), len(hdr) + len(payload), hdr, payload)
 
@@ -98,10 +129,11 @@ def hpub(subject, hdr, payload=b"hi"):
 class Stage:
     """Connections with roles on one server, and what each step made them hear."""
 
-    def __init__(self, srv, user=None):
+    def __init__(self, srv, users=None):
         def open_conn(name, **opts):
             c = srv.raw()
-            if user:
+            if users:
+                user = users.get(name, "u")
                 opts.update(user=user, **{"pass": user})
             c.connect(name=name, **opts)
             return c
@@ -144,7 +176,7 @@ class Stage:
         event = json.loads(decoded(op))
         server = event["server"]
         assert TIME.fullmatch(server["time"]), server["time"]
-        shown = {k: v if k in ("ver", "feature_flags", "jetstream", "flags") else type(v).__name__ for k, v in server.items()}
+        shown = {k: v if k in ("ver", "feature_flags", "jetstream", "flags", "tags", "metadata") else type(v).__name__ for k, v in server.items()}
         entries = [self.entry(e) for e in event["events"]]
         n_first = sum(e[0] != ("type", "eg") for e in entries)
         assert all(e[0] == ("type", "eg") for e in entries[n_first:])
@@ -240,6 +272,20 @@ def test_traced_messages_have_the_same_events(reference_stage, start_server):
         want_heard, want_events = reference_stage.play(subject, hdr)
         heard, events = ours.play(subject, hdr, len(want_events))
         # A queue group's copy went to one member or the other.
+        assert pooled(heard) == pooled(want_heard), name
+        assert events == want_events, name
+
+
+def test_traced_messages_with_mappings_and_permissions(start_reference, start_server, reference_version, tmp_path):
+    if reference_version != REFERENCE_VERSION:
+        pytest.skip(f"nats-server is {reference_version}; its bytes are compared with those of {REFERENCE_VERSION} only")
+    path = tmp_path / "server.conf"
+    path.write_text(CONFIG)
+    users = {"pub \"x": "limited", "s1": "limited"}
+    reference, ours = Stage(start_reference("-c", path), users), Stage(start_server("-c", path), users)
+    for name, subject, hdr in CONFIG_STEPS:
+        want_heard, want_events = reference.play(subject, hdr)
+        heard, events = ours.play(subject, hdr, len(want_events))
         assert pooled(heard) == pooled(want_heard), name
         assert events == want_events, name
 
