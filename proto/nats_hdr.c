@@ -81,29 +81,53 @@ hdr_trace_at(const uint8_t *p)
     return p[0] == '\n' && p[6] == 'T' && memcmp(p, "\nNats-T", 7) == 0;
 }
 
-bool
-nats_hdr_maybe_trace(const uint8_t *hdr, size_t len)
+/* Byte by byte, from i on. */
+static bool
+hdr_trace_from(const uint8_t *hdr, size_t len, size_t i)
 {
-    size_t i = 0;
-
-#ifdef __SSE2__
-    const __m128i lf = _mm_set1_epi8('\n'), t = _mm_set1_epi8('T');
-    for (; i + 16 + 6 <= len; i += 16) {
-        __m128i first = _mm_loadu_si128((const __m128i *)(const void *)(hdr + i));
-        __m128i last = _mm_loadu_si128((const __m128i *)(const void *)(hdr + i + 6));
-        uint32_t hits = (uint32_t)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(first, lf), _mm_cmpeq_epi8(last, t)));
-        for (; hits != 0; hits &= hits - 1) {
-            if (hdr_trace_at(hdr + i + (size_t)__builtin_ctz(hits)))
-                return true;
-        }
-    }
-#endif
     for (; i + 7 <= len; i++) {
         if (hdr_trace_at(hdr + i))
             return true;
     }
     return false;
 }
+
+#ifdef __SSE2__
+/* Of the 16 bytes at p: those where an LF stands and, six bytes on, a T. */
+static inline __m128i
+hdr_hits(const uint8_t *p)
+{
+    __m128i first = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i last = _mm_loadu_si128((const __m128i *)(const void *)(p + 6));
+
+    return _mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8('\n')), _mm_cmpeq_epi8(last, _mm_set1_epi8('T')));
+}
+
+bool
+nats_hdr_maybe_trace(const uint8_t *hdr, size_t len)
+{
+    enum { WIDE = 16, AHEAD = 6 };
+    size_t i = 0;
+
+    if (len < WIDE + AHEAD)
+        return hdr_trace_from(hdr, len, 0);
+    for (; i + 2 * WIDE + AHEAD <= len; i += 2 * WIDE) {
+        if (_mm_movemask_epi8(_mm_or_si128(hdr_hits(hdr + i), hdr_hits(hdr + i + WIDE))) != 0)
+            return hdr_trace_from(hdr, len, i);
+    }
+    /* What is left is less than two of them: the first, and the last of all, which may overlap it. */
+    if (i + WIDE + AHEAD <= len && _mm_movemask_epi8(hdr_hits(hdr + i)) != 0)
+        return hdr_trace_from(hdr, len, i);
+    size_t end = len - WIDE - AHEAD;
+    return _mm_movemask_epi8(hdr_hits(hdr + end)) != 0 && hdr_trace_from(hdr, len, end);
+}
+#else
+bool
+nats_hdr_maybe_trace(const uint8_t *hdr, size_t len)
+{
+    return hdr_trace_from(hdr, len, 0);
+}
+#endif
 
 size_t
 nats_hdr_set(const uint8_t *hdr, size_t len, const char *name, const char *value, uint8_t *to)

@@ -287,7 +287,7 @@ client_on_begun(struct net *n, struct conn *c, const struct nats_op *op)
 static enum client_result
 client_pub_done(struct conn *c)
 {
-    c->flags &= (uint32_t)~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN | CONN_PUB_ALLOWED);
+    c->flags &= (uint32_t)~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN | CONN_PUB_ALLOWED | CONN_PUB_TRACED);
     return CLIENT_NEXT;
 }
 
@@ -343,7 +343,7 @@ client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struc
         *ret_r = CLIENT_AGAIN;
         return false;
     }
-    if (UNLIKELY(m->hdr && nats_hdr_maybe_trace(op->payload, op->hdr_size))) {
+    if (UNLIKELY((c->flags & CONN_PUB_TRACED) != 0)) {
         if (mapped == MAPPED_YES)
             t.mapped = client_view(m->subject, m->subject_len);
         if (!client_pub_traced(n, c, op, m, &t, ret_r))
@@ -378,9 +378,9 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
     m.hops = 0;
     m.trace = 0;
 
-    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED)) == 0 && !m.hdr &&
-                 op->tail != NULL && op->subject[0] != '_' &&
-                 op->subject[0] != '$' && (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
+    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED | CONN_PUB_TRACED)) == 0 &&
+                 op->tail != NULL && op->subject[0] != '_' && op->subject[0] != '$' &&
+                 (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
     enum client_result r;
     if (UNLIKELY(!plain) && !client_before_pub(n, c, op, &m, &r))
         return r;
@@ -553,6 +553,14 @@ client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
     }
 }
 
+/* Of a publish with headers, before all else. A function, so that those without pay for nothing of it. */
+__attribute__((noinline)) static void
+client_look_at_hdr(struct conn *c, const struct nats_op *op)
+{
+    if (UNLIKELY(nats_hdr_maybe_trace(op->payload, op->hdr_size)))
+        c->flags |= CONN_PUB_TRACED;
+}
+
 enum client_result
 client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
 {
@@ -561,6 +569,8 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
     if (UNLIKELY(log_trace_on))
         trace_in(n, c, op);
     if (LIKELY(op->kind == NATS_PUB || op->kind == NATS_HPUB)) {
+        if (UNLIKELY(op->kind == NATS_HPUB))
+            client_look_at_hdr(c, op);
         c->last_in_ns = n->sh->now;
         r = client_on_pub(n, c, op);
     } else {

@@ -124,6 +124,7 @@ enum conn_flag {
     CONN_AUTH_DUE = 32768,    /* a login is required, and has not been accepted */
     CONN_MAPPED = 65536,      /* its account has mappings */
     CONN_PUB_ALLOWED = 131072, /* the publish in progress may be */
+    CONN_PUB_TRACED = 262144,  /* it has a header line that begins as those of tracing do */
 };
 
 /* One client connection. */
