@@ -1,32 +1,16 @@
 #include "core/broker/msg_trace.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/broker/msg_trace_priv.h"
 #include "core/rt/fault.h"
-#include "proto/json_write.h"
-#include "proto/nats_hdr.h"
-#include "proto/stored.h"
 
 enum {
-    TRACE_FIELDS_MAX = 512,    /* of a header block that an event shows */
-    TRACE_ENTRY_LEN = 192,     /* of an event's entry, without its names */
-    TRACE_SERVER_LEN = 16384,  /* of what names the server */
-    TRACE_HEAD_LEN = 128,      /* of a message before its body */
     TRACE_INLINE_MAX = 2048,   /* longer parts travel by reference */
-    TRACE_BYTES_MIN = 2048,
+    TRACE_NOTE_KEPT = 2048,    /* room for notes that stays from message to message */
     TRACE_ID_MASK = MSG_TRACE_ONLY - 1,
     TRACE_GEN_MASK = TRACE_ID_MASK / MSG_TRACES_MAX / 2,
-};
-
-/* Bytes that grow in the shard's pool. */
-struct trace_bytes {
-    uint8_t *p;
-    uint32_t len, cap;
-    bool cut; /* something did not fit, or there was no memory for it */
 };
 
 struct trace_slot {
@@ -73,229 +57,7 @@ static const char egress_closed[] = "Not delivered because client is closed";
 
 static void trace_finish(struct broker *b, struct trace_slot *s);
 
-/* ---- bytes ---- */
-
-static void
-bytes_free(struct broker *b, struct trace_bytes *t)
-{
-    if (t->p != NULL)
-        bufpool_give(b->sh->bufs, t->p, t->cap);
-    *t = (struct trace_bytes){0};
-}
-
-/* Room for n more bytes. False: there is none to be had; what should have gone there is cut. */
-static bool
-bytes_room(struct broker *b, struct trace_bytes *t, uint64_t n)
-{
-    uint64_t want = t->len + n;
-    uint32_t cap;
-
-    if (want <= t->cap)
-        return true;
-    if (want < 2 * (uint64_t)t->cap)
-        want = 2 * (uint64_t)t->cap;
-    uint8_t *p = t->len + n > MSG_TRACE_LEN_MAX ? NULL : bufpool_take(b->sh->bufs, (uint32_t)max_u64(want, TRACE_BYTES_MIN), &cap);
-    if (p == NULL) {
-        t->cut = true;
-        return false;
-    }
-    if (t->len > 0)
-        memcpy(p, t->p, t->len);
-    if (t->p != NULL)
-        bufpool_give(b->sh->bufs, t->p, t->cap);
-    t->p = p;
-    t->cap = cap;
-    return true;
-}
-
-/* A position to write n bytes at; bytes_end when they are written. */
-static struct out
-bytes_begin(const struct trace_bytes *t, uint64_t n)
-{
-    struct out o;
-    out_init(&o, (char *)t->p + t->len, n);
-    return o;
-}
-
-static void
-bytes_end(struct trace_bytes *t, const struct out *o)
-{
-    ASSERT(!o->full); /* bytes_room was asked for the most it can be */
-    t->len += (uint32_t)o->len;
-}
-
-static void
-bytes_add(struct broker *b, struct trace_bytes *t, const uint8_t *p, uint32_t n)
-{
-    if (n == 0 || !bytes_room(b, t, n))
-        return;
-    memcpy(t->p + t->len, p, n);
-    t->len += n;
-}
-
-/* ---- JSON ---- */
-
-static void
-put_view(struct out *o, struct nats_view v)
-{
-    json_write_str(o, (const char *)v.ptr, v.len);
-}
-
-/* RFC 3339 in UTC with as many digits of a second as it takes, as Go has it. */
-static void
-put_time(struct out *o, int64_t wall_ns)
-{
-    time_t s = (time_t)(wall_ns / NS_PER_S);
-    uint32_t ns = (uint32_t)(wall_ns % NS_PER_S), digits = 9;
-    char text[48];
-    struct tm tm;
-
-    (void)gmtime_r(&s, &tm);
-    int n = snprintf(text, sizeof(text), "\"%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    out_bytes(o, text, (size_t)n);
-    for (; digits > 0 && ns % 10 == 0; ns /= 10)
-        digits--;
-    if (digits > 0) {
-        n = snprintf(text, sizeof(text), ".%0*u", (int)digits, ns);
-        out_bytes(o, text, (size_t)n);
-    }
-    out_str(o, "Z\"");
-}
-
-/* {"type":"..","ts":".." */
-static void
-put_event(struct broker *b, struct out *o, const char *type)
-{
-    out_str(o, "{\"type\":\"");
-    out_str(o, type);
-    out_str(o, "\",\"ts\":");
-    put_time(o, io_wall(b->sh->io));
-}
-
-/* ,"kind":0,"cid":7,"name":".." */
-static void
-put_who(struct out *o, const struct broker_who *who)
-{
-    out_str(o, ",\"kind\":0,\"cid\":");
-    out_u64(o, who->cid);
-    if (who->name_len > 0) {
-        out_str(o, ",\"name\":");
-        json_write_str(o, who->name, who->name_len);
-    }
-}
-
-/* ,"key":"value" */
-static void
-put_pair(struct out *o, const char *key, struct nats_view value)
-{
-    out_str(o, ",\"");
-    out_str(o, key);
-    out_str(o, "\":");
-    put_view(o, value);
-}
-
-static void
-put_error(struct out *o, const char *error)
-{
-    if (error != NULL)
-        put_pair(o, "error", (struct nats_view){(const uint8_t *)error, strlen(error)});
-}
-
-/* By name, and those of one name in their order. */
-static int
-field_compare(const void *a, const void *b)
-{
-    const struct nats_hdr_field *x = a, *y = b;
-    size_t n = x->name.len < y->name.len ? x->name.len : y->name.len;
-    int c = memcmp(x->name.ptr, y->name.ptr, n);
-
-    if (c == 0 && x->name.len != y->name.len)
-        c = x->name.len < y->name.len ? -1 : 1;
-    if (c == 0)
-        c = x->name.ptr < y->name.ptr ? -1 : 1;
-    return c;
-}
-
-static bool
-field_same(const struct nats_hdr_field *a, const struct nats_hdr_field *b)
-{
-    return a->name.len == b->name.len && memcmp(a->name.ptr, b->name.ptr, a->name.len) == 0;
-}
-
-/* {"Name":["value",..],..} as Go writes a map: sorted. */
-static void
-put_fields(struct out *o, const struct nats_hdr_field *fields, uint32_t n)
-{
-    out_byte(o, '{');
-    for (uint32_t i = 0; i < n; i++) {
-        bool first = i == 0 || !field_same(&fields[i - 1], &fields[i]);
-        if (i > 0)
-            out_str(o, first ? "]," : ",");
-        if (first) {
-            put_view(o, fields[i].name);
-            out_str(o, ":[");
-        }
-        put_view(o, fields[i].value);
-    }
-    out_str(o, n > 0 ? "]}" : "}");
-}
-
 /* ---- opening ---- */
-
-/* False: no memory. */
-static bool
-open_request(struct broker *b, struct trace_bytes *t, const struct msg_trace_req *req)
-{
-    uint32_t cap, n = 0;
-    struct nats_hdr_field *fields = bufpool_take(b->sh->bufs, TRACE_FIELDS_MAX * sizeof(*fields), &cap);
-
-    if (fields == NULL)
-        return false;
-    for (size_t off = 0; n < TRACE_FIELDS_MAX && nats_hdr_next(req->hdr.ptr, req->hdr.len, &off, &fields[n]);)
-        n++;
-    qsort(fields, n, sizeof(*fields), field_compare);
-    uint64_t most = JSON_WRITE_MAX(req->hdr.len) + n * 8 + TRACE_ENTRY_LEN;
-    bool ok = bytes_room(b, t, most);
-    if (ok) {
-        struct out o = bytes_begin(t, most);
-        out_str(&o, "\"request\":{\"header\":");
-        put_fields(&o, fields, n);
-        out_str(&o, ",\"msgsize\":");
-        out_u64(&o, req->size);
-        out_str(&o, "},\"events\":[");
-        bytes_end(t, &o);
-    }
-    bufpool_give(b->sh->bufs, fields, cap);
-    return ok;
-}
-
-/* Ingress, and what the subject was mapped to. */
-static bool
-open_ingress(struct broker *b, struct trace_bytes *t, const struct msg_trace_req *req)
-{
-    struct broker_who who = {0};
-
-    b->ops->get_who(b, req->from, &who);
-    size_t mapped_len = req->mapped != NULL ? req->mapped->len : 0, error_len = req->error != NULL ? strlen(req->error) : 0;
-    uint64_t most = JSON_WRITE_MAX(who.name_len + req->acc_name.len + req->subject.len + mapped_len + error_len) + 2 * TRACE_ENTRY_LEN;
-    if (!bytes_room(b, t, most))
-        return false;
-    struct out o = bytes_begin(t, most);
-    put_event(b, &o, "in");
-    put_who(&o, &who);
-    put_pair(&o, "acc", req->acc_name);
-    put_pair(&o, "subj", req->subject);
-    put_error(&o, req->error);
-    out_byte(&o, '}');
-    if (req->mapped != NULL) {
-        out_byte(&o, ',');
-        put_event(b, &o, "sm");
-        put_pair(&o, "to", *req->mapped);
-        out_byte(&o, '}');
-    }
-    bytes_end(t, &o);
-    return true;
-}
 
 /* Make the timer come for whatever waits: an answer that is late, or memory that was not there. */
 static void
@@ -360,7 +122,7 @@ static void
 slot_give(struct broker *b, struct trace_slot *s)
 {
     b->tracing->n_done -= s->done;
-    bytes_free(b, &s->bytes);
+    trace_bytes_free(b, &s->bytes);
     s->id = 0;
 }
 
@@ -391,8 +153,8 @@ msg_trace_open(struct broker *b, const struct msg_trace_req *req)
     s->n_claims = 1;
     s->dest_len = (uint32_t)req->dest.len;
     s->deadline_ns = b->sh->now + MSG_TRACE_TIMEOUT_NS;
-    bytes_add(b, &s->bytes, req->dest.ptr, s->dest_len);
-    if (s->bytes.cut || !open_request(b, &s->bytes, req) || !open_ingress(b, &s->bytes, req)) {
+    trace_bytes_add(b, &s->bytes, req->dest.ptr, s->dest_len);
+    if (s->bytes.cut || !event_request(b, &s->bytes, req) || !event_ingress(b, &s->bytes, req)) {
         slot_give(b, s);
         COUNT(&b->sh->counters, traces_refused, 1);
         return 0;
@@ -440,32 +202,11 @@ msg_trace_claim(struct broker *b, uint32_t n)
         b->tracing->note_claims += n;
 }
 
-/* {"type":"eg",..} for sub, behind a comma. */
 static void
 note_egress(struct broker *b, uint32_t sub, const struct endpoint *ep, const char *error)
 {
-    struct broker_who who = {0};
-    uint32_t subject_len, queue_len, acc;
-
-    if (b->tracing == NULL)
-        return;
-    struct trace_bytes *t = &b->tracing->note;
-    b->ops->get_who(b, ep, &who);
-    const uint8_t *subject = interest_subject(b->ix, sub, &subject_len, &acc);
-    const uint8_t *queue = interest_queue(b->ix, sub, &queue_len);
-    uint64_t most = JSON_WRITE_MAX(who.name_len + subject_len + queue_len) + TRACE_ENTRY_LEN;
-    if (!bytes_room(b, t, most))
-        return;
-    struct out o = bytes_begin(t, most);
-    out_byte(&o, ',');
-    put_event(b, &o, "eg");
-    put_who(&o, &who);
-    put_pair(&o, "sub", (struct nats_view){subject, subject_len});
-    if (queue_len > 0)
-        put_pair(&o, "queue", (struct nats_view){queue, queue_len});
-    put_error(&o, error);
-    out_byte(&o, '}');
-    bytes_end(t, &o);
+    if (b->tracing != NULL)
+        event_egress(b, &b->tracing->note, sub, ep, error);
 }
 
 /* Why sub cannot take m now; NULL: it can. */
@@ -532,7 +273,7 @@ trace_apply(struct broker *b, const struct trace_part *part, const uint8_t *p)
 
     if (s == NULL || s->done)
         return; /* too late */
-    bytes_add(b, &s->bytes, p, part->len);
+    trace_bytes_add(b, &s->bytes, p, part->len);
     s->bytes.cut |= part->cut;
     s->n_claims += (int32_t)part->n_claims - 1;
     if (s->n_claims <= 0)
@@ -604,8 +345,8 @@ msg_trace_tell(struct broker *b, const struct pub_msg *m)
         trace_apply(b, &part, t->p);
     else if (tr->waiting != NULL || !part_push(b, m->from_shard, &part, t->p))
         part_keep(b, m->from_shard, &part, t->p);
-    if (t->cap > TRACE_BYTES_MIN)
-        bytes_free(b, t);
+    if (t->cap > TRACE_NOTE_KEPT)
+        trace_bytes_free(b, t);
 }
 
 void
@@ -643,106 +384,25 @@ msg_trace_resume(struct broker *b)
 
 /* ---- the event ---- */
 
-static const char *const trace_hdrs[] = {
-    [MSG_TRACE_PLAIN] = "",
-    [MSG_TRACE_IDENTITY] = "NATS/1.0\r\nContent-Encoding: identity\r\n\r\n",
-    [MSG_TRACE_GZIP] = "NATS/1.0\r\nContent-Encoding: gzip\r\n\r\n",
-    [MSG_TRACE_SNAPPY] = "NATS/1.0\r\nContent-Encoding: snappy\r\n\r\n",
-};
-
-static size_t
-encoded_len(enum msg_trace_encoding e, size_t n)
-{
-    return e == MSG_TRACE_GZIP ? stored_gzip_len(n) : e == MSG_TRACE_SNAPPY ? stored_snappy_len(n) : n;
-}
-
-static void
-encode(enum msg_trace_encoding e, const uint8_t *p, size_t n, uint8_t *to)
-{
-    if (e == MSG_TRACE_GZIP)
-        stored_gzip(p, n, to);
-    else if (e == MSG_TRACE_SNAPPY)
-        stored_snappy(p, n, to);
-    else
-        memcpy(to, p, n);
-}
-
-/* The whole JSON; false: no memory. */
-static bool
-finish_json(struct broker *b, struct trace_slot *s, struct trace_bytes *ret)
-{
-    uint32_t len = s->bytes.len - s->dest_len;
-
-    *ret = (struct trace_bytes){0};
-    ret->p = bufpool_take(b->sh->bufs, len + TRACE_SERVER_LEN, &ret->cap);
-    if (ret->p == NULL)
-        return false;
-    struct out o = bytes_begin(ret, ret->cap);
-    out_str(&o, "{\"server\":{");
-    b->ops->put_server(b, &o);
-    out_str(&o, ",\"seq\":");
-    out_u64(&o, b->tracing->seq * b->sh->n_shards + b->sh->id + 1); /* grows, and no two of a server are the same */
-    out_str(&o, ",\"time\":");
-    put_time(&o, io_wall(b->sh->io));
-    out_str(&o, "},");
-    out_bytes(&o, s->bytes.p + s->dest_len, len);
-    out_str(&o, "]}");
-    if (o.full) {
-        bytes_free(b, ret);
-        return false;
-    }
-    bytes_end(ret, &o);
-    return true;
-}
-
-/* The event as a publish: m's tail is in *ret. False: no memory. */
-static bool
-finish_msg(struct broker *b, struct trace_slot *s, struct pub_msg *ret_m, struct trace_bytes *ret)
-{
-    const char *hdr = trace_hdrs[s->encoding];
-    uint32_t hdr_len = (uint32_t)strlen(hdr);
-    struct trace_bytes json;
-
-    if (!finish_json(b, s, &json))
-        return false;
-    uint32_t len = (uint32_t)encoded_len(s->encoding, json.len);
-    *ret = (struct trace_bytes){0};
-    ret->p = bufpool_take(b->sh->bufs, len + TRACE_HEAD_LEN + 2, &ret->cap);
-    if (ret->p != NULL) {
-        char *to = (char *)ret->p;
-        int n = hdr_len > 0 ? snprintf(to, TRACE_HEAD_LEN, " %u %u\r\n", hdr_len, hdr_len + len) : snprintf(to, TRACE_HEAD_LEN, " %u\r\n", len);
-        uint32_t off = (uint32_t)n;
-        memcpy(to + off, hdr, hdr_len);
-        encode(s->encoding, json.p, json.len, ret->p + off + hdr_len);
-        ret->len = off + hdr_len + len + 2;
-        memcpy(to + ret->len - 2, "\r\n", 2);
-        *ret_m = (struct pub_msg){
-            .subject = s->bytes.p,
-            .subject_len = s->dest_len,
-            .tail = ret->p,
-            .tail_len = ret->len,
-            .payload_off = off,
-            .hdr_len = hdr_len,
-            .hdr = hdr_len > 0,
-            .acc = s->acc,
-            .from_shard = (uint8_t)b->sh->id,
-        };
-    }
-    bytes_free(b, &json);
-    return ret->p != NULL;
-}
-
 /* Send the event; where a mailbox has no room for it, later. */
 static void
 trace_finish(struct broker *b, struct trace_slot *s)
 {
+    struct trace_event ev = {
+        .dest = {s->bytes.p, s->dest_len},
+        .acc = s->acc,
+        .encoding = s->encoding,
+        .seq = b->tracing->seq * b->sh->n_shards + b->sh->id + 1, /* grows, and no two of a server are the same */
+        .lists = s->bytes.p + s->dest_len,
+        .lists_len = s->bytes.len - s->dest_len,
+    };
     struct trace_bytes tail;
     struct pub_msg m;
-    enum err e = finish_msg(b, s, &m, &tail) ? OK : ERR_NOMEM;
+    enum err e = event_msg(b, &ev, &m, &tail) ? OK : ERR_NOMEM;
 
     if (e == OK) {
         e = broker_publish_own(b, &m);
-        bytes_free(b, &tail);
+        trace_bytes_free(b, &tail);
     }
     if (e == ERR_AGAIN) {
         b->tracing->n_done += !s->done;
@@ -770,8 +430,8 @@ msg_trace_fini(struct broker *b)
         bufpool_give(b->sh->bufs, w, w->cap);
     }
     for (uint32_t i = 0; i < MSG_TRACES_MAX; i++)
-        bytes_free(b, &tr->slots[i].bytes);
-    bytes_free(b, &tr->note);
+        trace_bytes_free(b, &tr->slots[i].bytes);
+    trace_bytes_free(b, &tr->note);
     free(tr);
     b->tracing = NULL;
 }

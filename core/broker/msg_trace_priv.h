@@ -1,4 +1,4 @@
-/* msg_trace_priv.h - tracing, as the rest of the broker sees it. */
+/* msg_trace_priv.h - tracing, as the rest of the broker sees it; and the event, as tracing sees it. */
 #ifndef MIDGE_BROKER_MSG_TRACE_PRIV_H
 #define MIDGE_BROKER_MSG_TRACE_PRIV_H
 
@@ -21,5 +21,35 @@ void msg_trace_on_part(struct broker *b, const struct mbox_rec *rec);
 /* After a drain: what waits for room in mailboxes. */
 void msg_trace_resume(struct broker *b);
 void msg_trace_fini(struct broker *b);
+
+/* ---- msg_trace_event.c ---- */
+
+/* Bytes that grow in the shard's pool. */
+struct trace_bytes {
+    uint8_t *p;
+    uint32_t len, cap;
+    bool cut; /* something did not fit, or there was no memory for it */
+};
+
+void trace_bytes_free(struct broker *b, struct trace_bytes *t);
+/* Cut what does not fit. */
+void trace_bytes_add(struct broker *b, struct trace_bytes *t, const uint8_t *p, uint32_t n);
+
+/* The beginning of an event's lists, up to ingress, and what the subject was mapped to. False: no memory. */
+bool event_request(struct broker *b, struct trace_bytes *t, const struct msg_trace_req *req);
+bool event_ingress(struct broker *b, struct trace_bytes *t, const struct msg_trace_req *req);
+/* {"type":"eg",..} for sub, behind a comma. Without room for it, it is cut. */
+void event_egress(struct broker *b, struct trace_bytes *t, uint32_t sub, const struct endpoint *ep, const char *error);
+
+/* An event, but for what names the server. Views. */
+struct trace_event {
+    struct nats_view dest;
+    const uint8_t *lists; /* from "request" on, without the end */
+    uint32_t lists_len, acc;
+    enum msg_trace_encoding encoding;
+    uint64_t seq;
+};
+/* As a publish: m's tail is in *ret_tail, which is the caller's. False: no memory. */
+bool event_msg(struct broker *b, const struct trace_event *ev, struct pub_msg *ret_m, struct trace_bytes *ret_tail);
 
 #endif
