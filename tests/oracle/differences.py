@@ -128,6 +128,17 @@ promises nothing about it:
 
 Not compared yet, because Midge does not have it yet: `$SYS.` services that nats-server offers to the default
 account, everything behind a configuration file (accounts, TLS, websocket, ...).
+
+Mappings (`mapping_test.py`) and traces of messages (`msg_trace_test.py`) are compared with sources that do not overlap. Beyond that:
+
+- Of several sources that cover a subject Midge takes the first of the file, nats-server any (sheet 01, section 16 (*)).
+- A destination that is empty loses the message; nats-server 2.14.5 ends with a panic at the first one.
+- A subject that mappings make longer than `max_control_line` is dropped; nats-server has no bound.
+- A source has at most 255 `*`, one with wildcards at most 256 tokens.
+- A trace event does not list the members of a queue group that were tried in vain before the one that took the message. Its entries
+  come in no order that means anything, as nats-server's.
+- An event that a tracer wants as gzip or snappy is in that format, and not smaller for it.
+- An event holds a mebibyte, at most 256 traces are open on each shard, a shard that has not answered after a second is left out.
 """
 
 
