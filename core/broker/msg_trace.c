@@ -8,6 +8,7 @@
 
 enum {
     TRACE_INLINE_MAX = 2048,   /* longer parts travel by reference */
+    TRACE_NOTE_WORK = 2,       /* of the turn's budget, which counts deliveries: what a note costs beside one */
     TRACE_NOTE_KEPT = 2048,    /* room for notes that stays from message to message */
     TRACE_ID_MASK = MSG_TRACE_ONLY - 1,
     TRACE_GEN_MASK = TRACE_ID_MASK / MSG_TRACES_MAX / 2,
@@ -205,6 +206,7 @@ msg_trace_claim(struct broker *b, uint32_t n)
 static void
 note_egress(struct broker *b, uint32_t sub, const struct endpoint *ep, const char *error)
 {
+    b->sh->work_left -= TRACE_NOTE_WORK;
     if (b->tracing != NULL)
         event_egress(b, &b->tracing->note, sub, ep, error);
 }

@@ -337,3 +337,55 @@ def test_a_traced_fan_out_lists_every_subscriber(server):
         for c in subs:
             assert len(c.fence()) == 2
             c.close()
+
+
+PERMS = """
+authorization { users: [
+  {user: all, password: all}
+  {user: few, password: few, permissions: {publish: {allow: ["mine.>", "td.mine"]}, subscribe: ">"}}
+  {user: answers, password: answers, permissions: {publish: {allow: "td.mine"}, subscribe: ">", allow_responses: {max: 1, expires: "1h"}}}
+] }
+"""
+
+
+@pytest.fixture
+def guarded(start_server, tmp_path):
+    path = tmp_path / "server.conf"
+    path.write_text(PERMS)
+    return start_server("-c", path)
+
+
+def test_A31_events_go_only_where_the_publisher_may_publish(guarded):
+    """Nobody may have the server say something for him, not even that he may not."""
+    with guarded.raw() as all_, guarded.raw() as few:
+        all_.connect(user="all", **{"pass": "all"}, headers=True)
+        all_.send(b"SUB > 1\r\n")
+        all_.ping()
+        few.connect(user="few", **{"pass": "few"}, headers=True)
+        for dest in (b"td.other", b"other", b"$SYS.REQ.SERVER.PING", b"_GR_.x", b"$NRG.x", b"mine"):
+            for only in ((), (ONLY,)):
+                few.send(hpub(b"mine.x", block(b"Nats-Trace-Dest: " + dest, *only)))
+                few.expect_err(b'Permissions Violation for Publish to "' + dest + b'"')
+                few.send(hpub(b"forbidden", block(b"Nats-Trace-Dest: " + dest, *only)))
+                few.expect_err(b'Permissions Violation for Publish to "' + dest + b'"')
+        few.send(hpub(b"mine.end", block(b"Nats-Trace-Dest: td.mine")))
+        few.ping()
+        assert sorted(op.subject for op in all_.read_msgs(2)) == [b"mine.end", b"td.mine"]
+
+
+def test_a_traced_answer_uses_its_right_once(guarded):
+    """allow_responses: asking whether a trace may go somewhere is no answer, and a traced answer is one."""
+    with guarded.raw() as asks, guarded.raw() as answers:
+        asks.connect(user="all", **{"pass": "all"}, headers=True)
+        answers.connect(user="answers", **{"pass": "answers"}, headers=True)
+        answers.send(b"SUB q 1\r\n")
+        answers.ping()
+        asks.send(b"SUB re 1\r\nPUB q re 0\r\n\r\n")
+        asks.ping()
+        assert [op.reply for op in answers.fence()] == [b"re"]
+        answers.send(hpub(b"re", block(b"Nats-Trace-Dest: re")))
+        answers.expect_err('Permissions Violation for Publish to "re"')
+        answers.send(hpub(b"re", block(b"Nats-Trace-Dest: td.mine")) * 2)
+        answers.expect_err('Permissions Violation for Publish to "re"')
+        answers.ping()
+        assert [op.subject for op in asks.fence()] == [b"re"]
