@@ -230,7 +230,7 @@ walk_first(const struct subjset_walk *w, size_t end)
 
     if (w->mode == SUBJSET_OVERLAP && walk_token_is(w, end, '*'))
         return v->first_child;
-    if (w->mode != SUBJSET_AS_PUBLISHED && walk_token_is(w, end, '>'))
+    if (w->mode != SUBJSET_AS_PUBLISHED && end == w->len && walk_token_is(w, end, '>'))
         return 0; /* only another `>` covers it; overlaps were seen to before */
     uint32_t child = v->first_child != 0 ? subjset_find(w->s, w->at, w->subject + w->off, end - w->off) : 0;
     return child != 0 ? child : v->star;

@@ -91,7 +91,7 @@ conf_start(struct conf_parser *p, const struct conf_env *env, char *why, size_t 
     if (why_cap > 0)
         why[0] = '\0';
     p->doc = fault_calloc(1, sizeof(*p->doc));
-    return p->doc == NULL ? conf_nomem(p) : OK;
+    return p->doc == NULL ? conf_nomem(p) : conf_frames_init(p);
 }
 
 /* The top map is complete. */

@@ -9,19 +9,37 @@
 #include "proto/json_write.h"
 
 enum {
-    CONF_DIGEST_PIECE = 256, /* bytes of a string that are escaped at a time */
-    CONF_DIGEST_NUMBER = 400, /* characters of a number at most: a float without exponent has 21 digits, or 0.00000 and 17 */
+    CONF_DIGEST_BUF = 4096,  /* bytes that are hashed at once */
+    CONF_DIGEST_PIECE = 256, /* bytes of a string that are escaped at once */
+    CONF_DIGEST_NUMBER = 64, /* characters of a number at most: a float without exponent has 21 digits, or 0.00000 and 17 */
 };
 
 struct conf_digest {
     crypto_hash_sha256_state sha;
+    size_t                   len;
     bool                     nomem;
+    char                     buf[CONF_DIGEST_BUF];
 };
 
 static void
-conf_digest_put(struct conf_digest *g, const void *p, size_t n)
+conf_digest_flush(struct conf_digest *g)
 {
-    (void)crypto_hash_sha256_update(&g->sha, p, n); /* it cannot fail */
+    (void)crypto_hash_sha256_update(&g->sha, (const uint8_t *)g->buf, g->len); /* it cannot fail */
+    g->len = 0;
+}
+
+static void
+conf_digest_put(struct conf_digest *g, const char *p, size_t n)
+{
+    while (n > 0) {
+        size_t some = min_u64(n, sizeof(g->buf) - g->len);
+        memcpy(g->buf + g->len, p, some);
+        g->len += some;
+        p += some;
+        n -= some;
+        if (g->len == sizeof(g->buf))
+            conf_digest_flush(g);
+    }
 }
 
 static void
@@ -32,35 +50,55 @@ conf_digest_text(struct conf_digest *g, const char *s)
 
 /* ---- scalars ------------------------------------------------------------------------------------------------------ */
 
-/* How many of the n bytes at p can be escaped without the others: no rune is cut. */
-static size_t
-conf_digest_cut(const char *p, size_t n)
+/* Is this byte in JSON what it is here? */
+static bool
+conf_digest_plain(char c)
 {
-    size_t cut = CONF_DIGEST_PIECE;
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+}
 
-    if (n <= cut)
-        return n;
-    for (int i = 0; i < 3 && ((uint8_t)p[cut] & 0xC0) == 0x80; i++)
-        cut--;
-    return cut;
+/* How many of the n bytes at p (n > 0) are plain, or how many are not: then no rune is cut. */
+static size_t
+conf_digest_run(const char *p, size_t n)
+{
+    bool   plain = conf_digest_plain(p[0]);
+    size_t run = 1, max = plain ? n : min_u64(n, CONF_DIGEST_PIECE);
+
+    while (run < max && conf_digest_plain(p[run]) == plain)
+        run++;
+    for (int i = 0; i < 3 && !plain && run < n && ((uint8_t)p[run] & 0xC0) == 0x80; i++)
+        run--;
+    return run;
+}
+
+/* Escape n bytes, CONF_DIGEST_PIECE at most, right into the buffer: no other place holds a password then. */
+static void
+conf_digest_escape(struct conf_digest *g, const char *p, size_t n)
+{
+    struct out o;
+
+    if (sizeof(g->buf) - g->len <= JSON_WRITE_MAX(CONF_DIGEST_PIECE))
+        conf_digest_flush(g);
+    char *to = g->buf + g->len;
+    out_init(&o, to, JSON_WRITE_MAX(CONF_DIGEST_PIECE));
+    json_write_str(&o, p, n);
+    ASSERT(!o.full && o.len >= 2);
+    memmove(to, to + 1, o.len - 2); /* its quotes are there already */
+    g->len += o.len - 2;
 }
 
 static void
 conf_digest_str(struct conf_digest *g, struct conf_str s)
 {
-    char       buf[JSON_WRITE_MAX(CONF_DIGEST_PIECE)];
-    struct out o;
-
-    conf_digest_text(g, "\"");
+    conf_digest_put(g, "\"", 1);
     for (size_t at = 0, n = 0; at < s.len; at += n) {
-        n = conf_digest_cut(s.bytes + at, s.len - at);
-        out_init(&o, buf, sizeof(buf));
-        json_write_str(&o, s.bytes + at, n);
-        ASSERT(!o.full && o.len >= 2);
-        conf_digest_put(g, buf + 1, o.len - 2); /* its quotes are ours already */
+        n = conf_digest_run(s.bytes + at, s.len - at);
+        if (conf_digest_plain(s.bytes[at]))
+            conf_digest_put(g, s.bytes + at, n);
+        else
+            conf_digest_escape(g, s.bytes + at, n);
     }
-    conf_digest_text(g, "\"");
-    sodium_memzero(buf, sizeof(buf));
+    conf_digest_put(g, "\"", 1);
 }
 
 /* Digits and decimal exponent of f: d.ddd times ten to the exponent, in the fewest digits that read back as f. */
@@ -175,7 +213,6 @@ conf_digest_int(struct conf_digest *g, int64_t i)
     out_init(&o, buf, sizeof(buf));
     out_i64(&o, i);
     conf_digest_put(g, buf, o.len);
-    sodium_memzero(buf, sizeof(buf));
 }
 
 /* ---- maps and arrays ---------------------------------------------------------------------------------------------- */
@@ -248,14 +285,19 @@ enum err
 conf_digest(const struct conf_doc *d, char ret_text[CONF_DIGEST_LEN + 1])
 {
     uint8_t            hash[crypto_hash_sha256_BYTES];
-    struct conf_digest g = {0};
+    struct conf_digest g;
     struct out         o;
 
+    g.len = 0;
+    g.nomem = false;
     (void)crypto_hash_sha256_init(&g.sha); /* it cannot fail */
     conf_digest_value(&g, &d->top);
     conf_digest_text(&g, "\n");
+    conf_digest_flush(&g);
     (void)crypto_hash_sha256_final(&g.sha, hash); /* likewise */
-    if (g.nomem)
+    bool nomem = g.nomem;
+    sodium_memzero(&g, sizeof(g)); /* there were passwords in it */
+    if (nomem)
         return ERR_NOMEM;
     out_init(&o, ret_text, CONF_DIGEST_LEN + 1);
     out_str(&o, "sha256:");

@@ -296,6 +296,7 @@ conf_at_map_key(struct conf_parser *p)
     switch (conf_peek(c, &len)) {
     case '}': return conf_close(p);
     case ']': return conf_fail_plain(p, "Unexpected array end ']' processing map.");
+    case '/': return conf_fail_plain(p, "Unexpected '/' processing map key.");
     case CONF_END: return conf_fail_plain(p, "Unexpected EOF processing map.");
     default: break;
     }

@@ -12,7 +12,7 @@
  *     items:   | port | authorization: | users: ...      an included file puts its entries where the map that includes it puts its own
  *     frames:  ^ TOP                   ^ MAP    ^ ARRAY
  *
- * Threads  any. Memory  a parser lives on the stack of conf_parse_file; conf_parser_fini wipes and releases what it holds.
+ * Threads  any. Memory  a parser lives on the stack of conf_parse_file; conf_frames_fini wipes and releases what it holds.
  */
 #ifndef MIDGE_PROTO_CONF_PRIV_H
 #define MIDGE_PROTO_CONF_PRIV_H
@@ -170,6 +170,8 @@ enum err conf_frame_close(struct conf_parser *p, struct conf_value *ret);
 enum err conf_add(struct conf_parser *p, const struct conf_value *v);
 /* The last entry of the frame's map with exactly this key; NULL: none. view until something is added. fail: ERR_NOMEM */
 enum err conf_frame_find(struct conf_parser *p, struct conf_frame *f, struct conf_str key, struct conf_value **ret);
+/* The stacks, empty. fail: ERR_NOMEM. fini wipes and releases them, whatever is open. */
+enum err conf_frames_init(struct conf_parser *p);
 void conf_frames_fini(struct conf_parser *p);
 
 /* Set *v, but not its key and position, to what $name stands for; pos is where it is named. */

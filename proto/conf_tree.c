@@ -36,6 +36,12 @@ conf_items_grow(struct conf_parser *p)
     return OK;
 }
 
+enum err
+conf_frames_init(struct conf_parser *p)
+{
+    return conf_items_grow(p);
+}
+
 static bool
 conf_is_list(const struct conf_value *v)
 {

@@ -396,6 +396,7 @@ broker_on_msg(struct broker *b, uint32_t from, const struct record_msg *r)
         broker_serve_queues(b, mt, &m, names, names_len);
     if (LIKELY(mbox_look(b->sh->in[from], RECORD_MORE) != NULL)) {
         m.hdr = false;
+        m.hdr_len = 0;
         broker_on_run(b, from, &m);
     }
 }

@@ -20,6 +20,8 @@ record_more_msg(const struct record_more *r, struct pub_msg *m)
     m->tail = r->tail;
     m->tail_len = r->rec.len - (uint32_t)sizeof(*r);
     m->payload_off = r->rec.aux;
+    m->reply = r->tail + 1; /* after the space that opens the tail */
+    m->reply_len = r->rec.flags;
 }
 
 /* The publisher, if it is of this shard, and still there. (Its slot may be somebody else's by now, who then pauses for a moment.) */

@@ -229,7 +229,7 @@ forward_more(struct broker *b, uint32_t shard, const struct pub_msg *m)
         return false;
     const struct record_msg *r = lead->rec;
     if (r->from != m->from_slot || r->acc != m->acc || r->subject_len != m->subject_len || m->hdr ||
-        !bytes_equal(r->bytes, m->subject, m->subject_len))
+        m->reply_len > RECORD_RUN_REPLY_MAX || !bytes_equal(r->bytes, m->subject, m->subject_len))
         return false;
     uint32_t len = (uint32_t)sizeof(struct record_more) + m->tail_len;
     struct record_more *more = (void *)mbox_push_quick(box, RECORD_MORE, len);
@@ -237,6 +237,7 @@ forward_more(struct broker *b, uint32_t shard, const struct pub_msg *m)
         return false;
     lead->end = mbox_end(box);
     more->rec.aux = (uint16_t)m->payload_off;
+    more->rec.flags = (uint8_t)m->reply_len;
     COUNT(&b->sh->counters, mbox_msgs_out, 1);
     COUNT(&b->sh->counters, mbox_bytes_out, len);
     memcpy(more->tail, m->tail, m->tail_len);

@@ -76,11 +76,12 @@ struct record_trace_part {
 };
 
 /* Longer subjects make no runs: whoever takes a run in two parts keeps the subject. */
-enum { RECORD_RUN_SUBJECT_MAX = 96 };
+enum { RECORD_RUN_SUBJECT_MAX = 96, RECORD_RUN_REPLY_MAX = UINT8_MAX };
 
-/* What of a publish is its own. (Where a reply stands in the tail is for those alone who strip headers, or pass on to a group.) */
+/* What of a publish is its own. rec.len: of the tail, after this head; rec.aux: where in it the payload begins; rec.flags: how long the reply is, which
+ * stands at its beginning. Longer replies make no runs either. */
 struct record_more {
-    struct mbox_rec rec; /* len: of the tail, after this head; aux: where in it the payload begins */
+    struct mbox_rec rec;
     uint8_t tail[];
 };
 

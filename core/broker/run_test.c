@@ -192,6 +192,71 @@ who_is_behind_stalls_the_producer_and_is_cut(void **state)
     world_fini(&e.w);
 }
 
+/* What a subscriber whose rights depend on it was told of each message, and whether it was to get it: every third one not. */
+static struct told {
+    char replies[4096];
+    uint32_t n_asked;
+} told;
+
+static bool
+told_may_take(struct broker *b, struct endpoint *ep, uint32_t sub, const struct pub_msg *m)
+{
+    (void)b;
+    (void)ep;
+    (void)sub;
+    (void)m;
+    return ++told.n_asked % 3 != 0;
+}
+
+static void
+told_on_take(struct broker *b, struct endpoint *ep, const struct pub_msg *m)
+{
+    (void)b;
+    (void)ep;
+    size_t len = strlen(told.replies);
+    assert_true(len + m->reply_len + 2 < sizeof(told.replies));
+    (void)snprintf(told.replies + len, m->reply_len + 2, "%.*s ", (int)m->reply_len, (const char *)m->reply);
+    (void)strcat(told.replies, ";");
+}
+
+/* Whoever may publish to the replies it gets must be told the right one of each message: the run's first had another, or none. */
+static void
+who_is_checked_is_told_each_reply(void **state)
+{
+    static const char *const replies[] = {"first", "", "second", "in.box.3", "", "", "six"};
+    struct broker_ops ops = world_ops;
+    struct ends e;
+    char *near, long_reply[RECORD_RUN_REPLY_MAX + 2];
+    (void)state;
+
+    ops.may_take = told_may_take;
+    ops.on_take = told_on_take;
+    for (int64_t work_max = 1; work_max < 6; work_max++) {
+        start(&e, 0);
+        both_subscribe(&e, "x", "1");
+        e.w.set->shards[1]->work_max = work_max;
+        e.w.b[0].ops = e.w.b[1].ops = &ops;
+        e.near->ep.flags |= EP_CHECKED;
+        e.far->ep.flags |= EP_CHECKED;
+        told = (struct told){.n_asked = 0};
+        for (uint32_t i = 0; i < N_ELEMS(replies); i++)
+            publish(&e, e.pub, "x", replies[i], i == 4 ? 12 : -1, "NATS/1.0\r\n\r\n", 12);
+        for (uint32_t len = RECORD_RUN_REPLY_MAX - 1; len < sizeof(long_reply); len++) {
+            memset(long_reply, 'a' + (int)(len % 26), sizeof(long_reply));
+            long_reply[len] = '\0';
+            publish(&e, e.pub, "x", long_reply, -1, "", 0);
+        }
+        near = strdup(told.replies);
+        assert_non_null(near);
+        assert_non_null(strstr(near, "in.box.3"));
+        told = (struct told){.n_asked = 0};
+        both_hear_the_same(&e);
+        assert_string_equal(told.replies, near);
+        free(near);
+        world_fini(&e.w);
+    }
+}
+
 /* One who dies in a run gets nothing more; the rest of the run is for nobody, and is taken all the same. */
 static void
 without_memory_the_subscriber_is_given_up_and_the_run_is_taken(void **state)
@@ -224,6 +289,7 @@ main(void)
         cmocka_unit_test(a_run_that_the_budget_cuts_goes_on),
         cmocka_unit_test(automatic_unsubscribing_is_exact_in_a_run),
         cmocka_unit_test(who_is_behind_stalls_the_producer_and_is_cut),
+        cmocka_unit_test(who_is_checked_is_told_each_reply),
         cmocka_unit_test(without_memory_the_subscriber_is_given_up_and_the_run_is_taken),
     };
     return cmocka_run_group_tests_name("run", tests, NULL, NULL);

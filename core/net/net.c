@@ -18,6 +18,8 @@ enum {
     NET_TRIM_MORE_NS = 1000000,    /* and how soon again while there is more: a call gives back a few MiB, and takes about a tenth of that */
     NET_FIRST_CID = 5,             /* below are the server's own connections, as in nats-server */
     NET_STOP_NS = 1000000000,      /* a stopping shard waits so long for its sockets ... */
+    NET_FLUSH_MIN = 16384,         /* who has so many bytes queued never waits for a later flush; others may ... */
+    NET_SEND_NS = 4000,            /* ... so long for each connection of the last one: about what a send costs */
     NET_JOBS_MAX = 64,             /* finished jobs looked at in one turn */
     NET_CUT_NS = 100000000,        /* ... and so long for those it then closes itself */
 };
@@ -299,17 +301,41 @@ net_on_event(struct shard *sh, struct io_event *ev)
     return true;
 }
 
+/* A send costs microseconds, however little it sends. So while the budget cuts turns, and the next one follows at once, those for whom little is queued
+ * may wait for it, until about as long has passed as serving all of them takes. True: they wait. */
+static bool
+net_flush_waits(struct net *n)
+{
+    if (!shard_goes_on(n->sh) || n->stopping) {
+        n->flush_due_ns = 0;
+        return false;
+    }
+    if (n->flush_due_ns == 0)
+        n->flush_due_ns = n->sh->now + (int64_t)n->n_flushed * NET_SEND_NS;
+    if (n->sh->now < n->flush_due_ns)
+        return true;
+    n->flush_due_ns = 0;
+    return false;
+}
+
 static void
 net_on_flush(struct shard *sh)
 {
     struct net *n = net_of(sh);
     uint32_t slot = n->broker.dirty_head;
+    bool waits = net_flush_waits(n);
 
     n->broker.dirty_head = 0;
+    n->n_flushed = waits ? n->n_flushed : 0;
     while (slot != 0) {
         struct conn *c = net_conn(n, slot);
         slot = c->ep.next_dirty;
         c->ep.flags &= (uint8_t)~EP_DIRTY;
+        if (UNLIKELY(waits) && c->ep.out.n_bytes < NET_FLUSH_MIN) {
+            broker_mark_dirty(&n->broker, &c->ep);
+            continue;
+        }
+        n->n_flushed += !waits;
         conn_flush(n, c);
     }
     conn_close_socks(n);

@@ -79,6 +79,13 @@ io_take(struct io *io, struct io_event *evs, uint32_t max)
     return io->ops->take(io, evs, max);
 }
 
+uint32_t
+io_take_more(struct io *io, struct io_event *evs, uint32_t max)
+{
+    ASSERT(max > 0 && max <= IO_TAKE_MAX);
+    return io->ops->take_more != NULL ? io->ops->take_more(io, evs, max) : 0;
+}
+
 void
 io_flush(struct io *io)
 {

@@ -120,6 +120,9 @@ uint64_t io_random(struct io *io);
 void io_wait(struct io *io, int64_t deadline_ns);
 /* Up to max (<= IO_TAKE_MAX) events, oldest first. Events taken are those that had arrived when the call began. */
 uint32_t io_take(struct io *io, struct io_event *evs, uint32_t max);
+/* The same while the caller has not handled all of the last ones yet: sends that are done since, above all, so that it may send more. Reads from no
+ * socket; a backend where sends are done at once (epoll) has none. */
+uint32_t io_take_more(struct io *io, struct io_event *evs, uint32_t max);
 /* Submit what is queued without waiting (used before a long step; io_wait does it too). */
 void io_flush(struct io *io);
 /* Hand a receive buffer back. Call it once for each RECV event that has one, in the order taken. */

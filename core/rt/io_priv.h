@@ -21,6 +21,7 @@ struct io_ops {
 
     void (*wait)(struct io *io, int64_t deadline_ns);
     uint32_t (*take)(struct io *io, struct io_event *evs, uint32_t max); /* 0 < max <= IO_TAKE_MAX */
+    uint32_t (*take_more)(struct io *io, struct io_event *evs, uint32_t max); /* the same; NULL: nothing ever comes of it */
     void (*flush)(struct io *io);
     void (*buf_give)(struct io *io, uint32_t buf);
     /* peer may be of another kind: then use peer->ops->wake_any(peer). */

@@ -695,6 +695,7 @@ static const struct io_ops sio_ops = {
     .random = sio_random,
     .wait = sio_wait,
     .take = sio_take,
+    .take_more = sio_take, /* whatever there is: the caller must be able to take it */
     .flush = sio_flush,
     .buf_give = sio_buf_give,
     .wake = sio_wake,

@@ -585,6 +585,50 @@ an_idle_poll_makes_no_system_call(void **state)
     io_free(io);
 }
 
+/* What was queued is sent by a flush, and told, before anybody waits; more sends than are told in one go are told in the next. */
+static void
+what_a_flush_sent_is_told_without_a_wait(void **state)
+{
+    enum { N = 10 };
+    (void)state;
+    FOR_EACH_WAY(i) {
+        struct io *io = open_way(i);
+        struct io_sock s[N];
+        struct tally t[N];
+        int fd[N];
+        uint32_t n_later = 0, n_told = 0;
+
+        for (uint32_t k = 0; k < N; k++) {
+            t[k] = (struct tally){.n_bytes = 0};
+            fd[k] = raw_pair(io, &s[k], &t[k]);
+        }
+        turn(io, 0); /* sends are counted anew */
+        for (uint32_t k = 0; k < N; k++) {
+            struct iovec iov = {.iov_base = (void *)(uintptr_t)"hello", .iov_len = 5};
+            size_t sent = 0;
+            enum err e = io_send(io, &s[k], &iov, 1, &sent);
+            assert_true(e == ERR_PENDING || (e == OK && sent == 5));
+            n_later += e == ERR_PENDING;
+        }
+        if (i == 0) /* io_uring as it is used */
+            assert_true(n_later > 0);
+        io_flush(io);
+        for (uint32_t n; (n = io_take_more(io, evs, 4)) > 0; n_told += n) {
+            for (uint32_t k = 0; k < n; k++)
+                assert_true(evs[k].kind == IO_EV_SEND && evs[k].err == OK && evs[k].len == 5);
+        }
+        assert_true(n_told == n_later || i != 0); /* a tiny ring may overflow, and tells the rest after a wait */
+        for (uint32_t k = 0; k < N; k++) {
+            close_sock(io, &s[k], &t[k]); /* which awaits the completion of a send */
+            n_told += t[k].n[IO_EV_SEND];
+            assert_int_equal(t[k].n_err[IO_EV_SEND], 0);
+            (void)close(fd[k]);
+        }
+        assert_int_equal(n_told, n_later);
+        io_free(io);
+    }
+}
+
 /* After floods, stops and closes in the middle of it all, every receive buffer is back with the kernel, by its own count. */
 static void
 no_receive_buffer_is_ever_lost(void **state)
@@ -772,6 +816,7 @@ run_real(void)
         cmocka_unit_test(shards_wake_each_other),
         cmocka_unit_test(a_signal_handler_wakes_a_shard),
         cmocka_unit_test(an_idle_poll_makes_no_system_call),
+        cmocka_unit_test(what_a_flush_sent_is_told_without_a_wait),
         cmocka_unit_test(no_receive_buffer_is_ever_lost),
         cmocka_unit_test(a_crowd_closes),
         cmocka_unit_test(where_io_uring_is_refused_epoll_serves_with_a_warning),

@@ -757,6 +757,7 @@ const struct io_ops uio_ops = {
     .random = io_real_random,
     .wait = uio_wait,
     .take = uio_take,
+    .take_more = uio_take, /* without a wait the kernel tells of sends alone: receiving goes on in its task work */
     .flush = uio_flush,
     .buf_give = uio_buf_give,
     .wake = uio_wake,

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/rt/assert.h"
 #include "core/rt/cpus.h"
@@ -129,6 +131,7 @@ offload_main(void *arg)
     struct offload *o = arg;
     struct offload_job *j;
     cpus_mask_restore(&o->mask);
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), OFFLOAD_NICE); /* raising it is always allowed; Linux keeps it by thread */
     while ((j = offload_next(o)) != NULL) {
         j->run(j);
         offload_finish(o, j);

@@ -2,7 +2,8 @@
  *
  * A job runs on a pool thread and its `done` runs on the shard that asked, in a later turn. The queue is bounded: a full
  * one answers ERR_FULL and the caller decides (refuse, or wait and try again). Threads start when the first jobs
- * need them, free of the processor that the asking shard is pinned to.
+ * need them, free of the processor that the asking shard is pinned to, and below the shards' priority: where all processors are busy they
+ * get about a tenth of one each, so that a flood of logins does not slow messages down.
  *
  *     shard --submit--> queue (lock) --> pool thread runs it --> the shard's stack of finished jobs --drain--> done
  *
@@ -17,7 +18,10 @@
 
 #include "core/rt/err.h"
 
-enum { OFFLOAD_THREADS_MAX = 64 };
+enum {
+    OFFLOAD_THREADS_MAX = 64,
+    OFFLOAD_NICE = 10,
+};
 
 struct offload;
 

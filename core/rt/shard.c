@@ -169,8 +169,7 @@ shard_close(struct shard *sh)
 static bool
 shard_has_work(const struct shard *sh)
 {
-    /* Events held back wait for room in a mailbox; whoever makes it wakes us (mbox_want_room). */
-    return (sh->i_ev < sh->n_evs && !sh->events_held) || sh->drain_open || sh->done ||
+    return shard_goes_on(sh) || sh->done ||
            atomic_load_explicit(&sh->set->pub[sh->id].asks, memory_order_relaxed) != 0;
 }
 
@@ -220,13 +219,31 @@ shard_pause(void)
 #endif
 }
 
+/* Events are left, to be handled in this turn: what is done meanwhile may come behind them. */
+static void
+shard_take_more(struct shard *sh)
+{
+    uint32_t n_left = sh->n_evs - sh->i_ev;
+
+    if (sh->events_held || n_left == IO_TAKE_MAX)
+        return;
+    memmove(sh->evs, sh->evs + sh->i_ev, n_left * sizeof(sh->evs[0]));
+    sh->n_evs = n_left + io_take_more(sh->io, sh->evs + n_left, IO_TAKE_MAX - n_left);
+    sh->i_ev = 0;
+    sh->i_new = n_left;
+}
+
 void
 shard_take(struct shard *sh)
 {
-    if (sh->i_ev < sh->n_evs || sh->drain_open)
+    if (sh->drain_open)
         return;
+    if (sh->i_ev < sh->n_evs) {
+        shard_take_more(sh);
+        return;
+    }
     sh->n_evs = io_take(sh->io, sh->evs, IO_TAKE_MAX);
-    sh->i_ev = 0;
+    sh->i_ev = sh->i_new = 0;
 }
 
 /* Look for work without sleeping, for as long as work usually comes soon. True: found some (events are taken). */
@@ -407,9 +424,27 @@ shard_drain(struct shard *sh, uint32_t max_batches)
 
 /* ---- handle ---- */
 
+/* Of what was taken last, sends that are done come first: if the budget leaves others, the next flush can send more all the same, and out of
+ * buffers that were just used. (A send that failed closes its connection: not before what that had received is handled.) */
+static void
+shard_handle_sent(struct shard *sh)
+{
+    uint32_t n = sh->i_new;
+
+    for (uint32_t i = sh->i_new; i < sh->n_evs; i++) {
+        struct io_event *ev = &sh->evs[i];
+        if (ev->kind == IO_EV_SEND && ev->err == OK)
+            (void)sh->set->app->on_event(sh, ev); /* nothing that could use the budget up */
+        else if (n++ != i)
+            sh->evs[n - 1] = *ev;
+    }
+    sh->i_new = sh->n_evs = n;
+}
+
 static void
 shard_handle_events(struct shard *sh, uint32_t max_events)
 {
+    shard_handle_sent(sh);
     while (sh->i_ev < sh->n_evs && max_events-- > 0) {
         struct io_event *ev = &sh->evs[sh->i_ev];
         if (!sh->set->app->on_event(sh, ev))

@@ -12,8 +12,8 @@
  * the simulation (tests/sim) can stop a shard between any two of them, and inside publish between any two stores.
  *
  * Budgets per turn: IO_TAKE_MAX events taken; SHARD_WORK_MAX units of work (about one delivery each) in drain and in handle; SHARD_TIMERS_MAX
- * timers. What is over waits for the next turn: an unfinished drain keeps its `now` and nothing is handled before it is
- * complete; unfinished events are handled after the next drain.
+ * timers. What is over waits for the next turn: an unfinished drain keeps its `now` and nothing is taken or handled before it is
+ * complete; unfinished events are handled after the next drain. Of sends that are done meanwhile (io_take_more) the app hears before them.
  *
  * The rooms above hang themselves in as one struct shard_app. A shard knows nothing of connections or subjects.
  *
@@ -98,6 +98,7 @@ struct shard {
     bool done;            /* leave the loop after this turn */
 
     uint32_t n_evs, i_ev; /* taken, and the next one to handle */
+    uint32_t i_new;       /* the first one that was taken last */
     struct io_event evs[IO_TAKE_MAX];
 
     struct mbox *in[SHARDS_MAX];  /* from shard i; NULL for i == id */
@@ -169,6 +170,14 @@ shard_push(struct shard *sh, uint32_t to, uint8_t type, uint64_t len)
 {
     sh->dirty |= BIT64(to);
     return mbox_push(sh->out[to], type, len);
+}
+
+/* Whether the budget left something of this turn's work: then the next turn follows at once. (Events held back wait for room in a mailbox;
+ * whoever makes it wakes us: mbox_want_room.) */
+static inline bool
+shard_goes_on(const struct shard *sh)
+{
+    return (sh->i_ev < sh->n_evs && !sh->events_held) || sh->drain_open;
 }
 
 /* ---- the steps, for the loop and for the simulation ---- */

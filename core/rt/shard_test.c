@@ -92,9 +92,9 @@ app_on_event(struct shard *sh, struct io_event *ev)
 
     if (n->refuse && sh->work_left <= 0)
         return false;
-    note(n, "e ");
+    note(n, ev->kind == IO_EV_SEND ? "s%u " : "e ", ev->len);
     n->n_events++;
-    sh->work_left -= 1 + n->cost;
+    sh->work_left -= ev->kind == IO_EV_SEND ? 0 : 1 + n->cost;
     if (ev->kind == IO_EV_ACCEPT && ev->err == OK)
         io_fd_drop(sh->io, (int)ev->res);
     if (ev->kind == IO_EV_CLOSED)
@@ -353,7 +353,7 @@ an_unfinished_drain_keeps_its_now_and_holds_the_events(void **state)
     stop(&w);
 }
 
-/* Events beyond the budget are handled in the next turn, after its drain; more are not taken before. */
+/* Events beyond the budget are handled in the next turn, after its drain; what comes meanwhile is handled behind them. */
 static void
 events_beyond_the_budget_wait_for_the_next_drain(void **state)
 {
@@ -374,6 +374,32 @@ events_beyond_the_budget_wait_for_the_next_drain(void **state)
     tells(&w, 0, "r1:1 d e e h f ");
     shard_turn(shard(&w, 0));
     tells(&w, 0, "d e h f ");
+    stop(&w);
+}
+
+/* The budget goes with the first two events: sends that are done are told all the same, before them. One that failed keeps its place. */
+static void
+sends_that_are_done_do_not_wait_for_the_budget(void **state)
+{
+    static const struct io_event evs[] = {
+        {.kind = IO_EV_FILE}, {.kind = IO_EV_FILE}, {.kind = IO_EV_SEND, .len = 1},
+        {.kind = IO_EV_SEND, .len = 2, .err = ERR_RESET}, {.kind = IO_EV_FILE}, {.kind = IO_EV_SEND, .len = 3},
+    };
+    struct world w;
+    (void)state;
+
+    start(&w, 1);
+    w.notes[0].cost = SHARD_WORK_MAX / 2;
+    w.notes[0].refuse = true;
+    struct shard *sh = shard(&w, 0);
+    memcpy(sh->evs, evs, sizeof(evs));
+    sh->n_evs = N_ELEMS(evs);
+    shard_handle(sh, UINT32_MAX);
+    tells(&w, 0, "s1 s3 e e ");
+    assert_true(shard_goes_on(sh));
+    shard_turn(sh);
+    tells(&w, 0, "d s2 e h f ");
+    assert_false(shard_goes_on(sh));
     stop(&w);
 }
 
@@ -549,6 +575,7 @@ main(void)
         cmocka_unit_test(a_turn_becomes_visible_to_all_peers_at_once),
         cmocka_unit_test(an_unfinished_drain_keeps_its_now_and_holds_the_events),
         cmocka_unit_test(events_beyond_the_budget_wait_for_the_next_drain),
+        cmocka_unit_test(sends_that_are_done_do_not_wait_for_the_budget),
         cmocka_unit_test(timers_fire_while_events_wait_and_no_more_than_a_turn_may),
         cmocka_unit_test(a_sleeping_shard_is_woken_once),
         cmocka_unit_test(the_last_look_finds_what_nobody_will_wake_it_for),

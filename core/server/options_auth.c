@@ -59,8 +59,8 @@ auth_read_subject(struct option_reader *r, const struct conf_value *v, bool queu
     }
     bool one = n == 1 && (queues || len[0] == strlen(text));
     if ((!one && !(n == 2 && queues)) || !subject_valid((const uint8_t *)part[0], len[0])) {
-        const char *what = n == 2 && queues ? part[0] : text;
-        option_fail_at(r, v, "subject %s is not a valid subject", go_quote(what, what == text ? strlen(text) : len[0], shown, sizeof(shown)));
+        bool pair = n == 2 && queues;
+        option_fail_at(r, v, "subject %s is not a valid subject", go_quote(pair ? part[0] : text, pair ? len[0] : strlen(text), shown, sizeof(shown)));
         return NULL;
     }
     if (n == 1)
@@ -260,6 +260,7 @@ static bool
 auth_read_entry(struct option_reader *r, const struct conf_value *v, struct auth_user_conf *ret)
 {
     struct auth_entry e = {.user = {.account = "$G"}};
+    uint32_t n_errors = options_report_n_errors(r->rep);
 
     if (v->type != CONF_MAP) {
         option_fail_at(r, v, "Expected user entry to be a map/struct, got %s", conf_type_name(v->type));
@@ -271,14 +272,17 @@ auth_read_entry(struct option_reader *r, const struct conf_value *v, struct auth
             auth_read_entry_key(r, &v->list.items[i], &e);
     }
     bool named = e.user.name != NULL && e.user.name[0] != '\0', keyed = e.nkey != NULL && e.nkey[0] != '\0';
+    const struct conf_value *at = option_last_of(v);
+    if (options_report_n_errors(r->rep) > n_errors)
+        return false;
     if (keyed && !option_nkey_is(e.nkey, "U"))
-        option_fail_at(r, v, "Not a valid public nkey for a user");
+        option_fail_at(r, at, "Not a valid public nkey for a user");
     else if (keyed && (named || (e.user.pass != NULL && e.user.pass[0] != '\0')))
-        option_fail_at(r, v, "Nkey users do not take usernames or passwords");
+        option_fail_at(r, at, "Nkey users do not take usernames or passwords");
     else if (keyed)
         option_refuse_value(r, e.nkey_at, "nkey", "nkeys", true);
     else if (!named)
-        option_fail_at(r, v, "User entry requires a user");
+        option_fail_at(r, at, "User entry requires a user");
     if (e.user.proxy_required && named)
         option_refuse_value(r, e.proxy_at, "proxy_required", "trusted proxies", false); /* auth refuses the user */
     if (e.user.pass == NULL)
@@ -336,7 +340,7 @@ option_read_users(struct option_reader *r, const struct conf_value *v, const str
 /* ---- the block */
 
 bool
-option_read_auth_timeout(struct option_reader *r, const struct conf_value *v, int64_t *ret_ns)
+option_read_auth_timeout(struct option_reader *r, const struct conf_value *v, const char *whose, int64_t *ret_ns)
 {
     static const char advice[] = "is high, consider keeping it under 60 seconds. possibly caused by unquoted duration; use '1m' instead of 1m, for example";
     char why[GO_WHY_LEN];
@@ -344,18 +348,18 @@ option_read_auth_timeout(struct option_reader *r, const struct conf_value *v, in
 
     if (v->type == CONF_STR) {
         if (!go_duration_parse(v->str.bytes, ret_ns, why)) {
-            option_fail_at(r, v, "error parsing authorization config, 'timeout' %s", why);
+            option_fail_at(r, v, "error parsing %sauthorization config, 'timeout' %s", whose, why);
             return false;
         }
         s = (double)*ret_ns / 1e9;
     } else if (v->type == CONF_INT || v->type == CONF_FLOAT) {
         s = v->type == CONF_INT ? (double)v->i : v->f;
     } else {
-        option_fail_at(r, v, "error parsing authorization config, 'timeout' wrong type");
+        option_fail_at(r, v, "error parsing %sauthorization config, 'timeout' wrong type", whose);
         return false;
     }
     if (!(s >= 0 && s < 9e9)) {
-        option_fail_at(r, v, "error parsing authorization config, 'timeout' out of range");
+        option_fail_at(r, v, "error parsing %sauthorization config, 'timeout' out of range", whose);
         return false;
     }
     *ret_ns = (int64_t)(s * 1e9);
@@ -381,7 +385,7 @@ auth_read_key(struct option_reader *r, const struct conf_value *v, struct option
     } else if (auth_key_is(v, "token")) {
         (void)option_read_text(r, v, &a->token);
     } else if (auth_key_is(v, "timeout")) {
-        (void)option_read_auth_timeout(r, v, &a->timeout_ns);
+        (void)option_read_auth_timeout(r, v, "", &a->timeout_ns);
     } else if (auth_key_is(v, "users")) {
         b->users_given = true;
         a->n_users = option_read_users(r, v, &a->users);

@@ -15,7 +15,8 @@ bool option_read_auth(struct option_reader *r, const struct conf_value *v, struc
 uint32_t option_read_users(struct option_reader *r, const struct conf_value *v, const struct auth_user_conf **ret);
 /* A permissions map; NULL: it is none, which was reported. */
 const struct auth_perms *option_read_perms(struct option_reader *r, const struct conf_value *v);
-bool option_read_auth_timeout(struct option_reader *r, const struct conf_value *v, int64_t *ret_ns);
+/* whose: "leafnode ", or "". */
+bool option_read_auth_timeout(struct option_reader *r, const struct conf_value *v, const char *whose, int64_t *ret_ns);
 /* auth_callout, for its form. */
 void option_read_callout(struct option_reader *r, const struct conf_value *v);
 /* The text of a public nkey of one of the kinds ("U", "A", "UA"), with a good checksum. */

@@ -116,20 +116,21 @@ block_read_pinned(struct option_reader *r, const struct option_row *row, const s
 static void
 block_read_handshake_first(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
+    (void)row;
     int64_t ns;
     char low[32];
 
     if (v->type == CONF_BOOL)
         return;
     if (v->type != CONF_STR) {
-        option_fail_at(r, v, "field \"%.*s\" should be a boolean or a string, got %s", OPTION_FIRST(row->keys), conf_type_name(v->type));
+        option_fail_at(r, v, "field \"%s\" should be a boolean or a string, got %s", v->key.bytes, conf_type_name(v->type));
         return;
     }
     (void)snprintf(low, sizeof(low), "%.30s", v->str.bytes); /* cut: no such word */
     for (char *p = low; *p != '\0'; p++)
         *p = (char)tolower((unsigned char)*p);
     if (!option_is_in("true on false off auto auto_fallback", low, strlen(low)) && !go_duration_parse(v->str.bytes, &ns, NULL))
-        option_fail_at(r, v, "field \"%.*s\"'s value \"%.100s\" is invalid", OPTION_FIRST(row->keys), v->str.bytes);
+        option_fail_at(r, v, "field \"%s\"'s value \"%.100s\" is invalid", v->key.bytes, v->str.bytes);
 }
 
 static void
@@ -144,7 +145,7 @@ static void
 block_check_certs(struct option_reader *r, const struct conf_value *map)
 {
     if (conf_get(map, "cert_file") == NULL || conf_get(map, "key_file") == NULL)
-        option_fail_at(r, map, "error parsing certificates config: both 'cert_file' and 'cert_key' options are required");
+        option_fail_at(r, option_last_of(map), "error parsing certificates config: both 'cert_file' and 'cert_key' options are required");
 }
 
 static const struct option_row rows_certs[] = {{.keys = "cert_file", .type = OPT_STR}, {.keys = "key_file", .type = OPT_STR}};
@@ -191,6 +192,8 @@ block_check_tls(struct option_reader *r, const struct conf_value *map)
                             *ciphers = conf_get(map, "cipher_suites");
     bool certs = conf_get(map, "certs") != NULL || conf_get(map, "certificates") != NULL;
 
+    if ((cert != NULL && cert->type != CONF_STR) || (key != NULL && key->type != CONF_STR))
+        return; /* that was told */
     if (cert != NULL && certs)
         option_fail_at(r, map, "error parsing tls config, cannot combine 'cert_file' option with 'certs' option");
     else if (cert != NULL && key == NULL)
@@ -277,9 +280,8 @@ block_read_peer_auth(struct option_reader *r, const struct option_row *row, cons
 static void
 block_read_auth_timeout(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
-    (void)row;
     int64_t ns;
-    (void)option_read_auth_timeout(r, v, &ns);
+    (void)option_read_auth_timeout(r, v, row->words != NULL ? row->words : "", &ns);
 }
 
 static void
@@ -354,7 +356,7 @@ block_read_compression(struct option_reader *r, const struct option_row *row, co
         for (uint32_t k = 0; list->type == CONF_ARRAY && k < list->list.n; k++) {
             const struct conf_value *item = &list->list.items[k];
             if (item->type == CONF_STR && !go_duration_parse(item->str.bytes, &ns, why))
-                option_fail_at(r, item, "%s", why);
+                option_fail_at(r, list, "%s", why);
         }
     }
 }
@@ -413,7 +415,8 @@ static const struct option_row rows_gateway[] = {
     {.keys = "connect_retries", .type = OPT_INT},
     {.keys = "connect_backoff", .type = OPT_BOOL},
     {.keys = "reject_unknown_cluster reject_unknown", .type = OPT_BOOL},
-    {.keys = "gateways", .type = OPT_MAPS, .block = &block_gateways, .wrong = "Expected gateways field to be an array, got "},
+    {.keys = "gateways", .type = OPT_MAPS, .block = &block_gateways, .wrong = "Expected gateways field to be an array, got ",
+     .words = "Expected gateway entry to be a map/struct, got "},
     WRITES,
 };
 const struct option_block options_gateway = BLOCK(rows_gateway);
@@ -442,7 +445,7 @@ static const struct option_row rows_leaf_auth[] = {
     {.keys = "pass password", .type = OPT_STR},
     {.keys = "nkey", .type = OPT_OWN, .read = block_read_user_nkey},
     {.keys = "account", .type = OPT_STR},
-    {.keys = "timeout", .type = OPT_OWN, .read = block_read_auth_timeout},
+    {.keys = "timeout", .type = OPT_OWN, .read = block_read_auth_timeout, .words = "leafnode "},
     {.keys = "users", .type = OPT_MAPS, .block = &block_leaf_users, .wrong = "Expected users field to be an array, got "},
     {.keys = "proxy_required", .type = OPT_BOOL},
 };
@@ -534,7 +537,8 @@ static const struct option_row rows_leafnodes[] = {
     {.keys = "compression", .type = OPT_OWN, .read = block_read_compression},
     {.keys = "isolate_leafnode_interest isolate", .type = OPT_BOOL},
     WRITES,
-    {.keys = "remotes", .type = OPT_MAPS, .block = &block_remotes, .wrong = "Expected remotes field to be an array, got "},
+    {.keys = "remotes", .type = OPT_MAPS, .block = &block_remotes, .wrong = "Expected remotes field to be an array, got ",
+     .words = "Expected remote leafnode entry to be a map/struct, got "},
     {.keys = "legacy_auth", .type = OPT_BOOL},
 };
 const struct option_block options_leafnodes = BLOCK(rows_leafnodes);

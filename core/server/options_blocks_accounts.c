@@ -312,15 +312,20 @@ static const struct option_row rows_callout[] = {
     {.keys = "xkey key", .type = OPT_OWN, .read = callout_read_keys, .words = "X"},
     {.keys = "allowed_accounts", .type = OPT_OWN, .read = account_read_list},
 };
-static const struct option_block block_callout = BLOCK(rows_callout, .check = callout_check);
+static const struct option_block block_callout = BLOCK(rows_callout);
 
 void
 option_read_callout(struct option_reader *r, const struct conf_value *v)
 {
-    if (v->type == CONF_MAP)
+    uint32_t n_errors = options_report_n_errors(r->rep);
+
+    if (v->type == CONF_MAP) {
         option_read_block(r, &block_callout, v);
-    else
+        if (options_report_n_errors(r->rep) == n_errors)
+            callout_check(r, v);
+    } else {
         option_fail_at(r, v, "Expected authorization callout to be a map/struct, got %s", conf_type_name(v->type));
+    }
 }
 
 static void
@@ -342,6 +347,25 @@ static const struct option_row rows_proxies[] = {
 const struct option_block options_proxies = BLOCK(rows_proxies);
 
 /* ---- operator mode */
+
+void
+option_read_trusted_keys(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
+{
+    (void)row;
+    char shown[256];
+
+    if (v->type != CONF_STR && v->type != CONF_ARRAY) {
+        option_fail_at(r, v, "error parsing trusted: unsupported type %s", conf_type_name(v->type));
+        return;
+    }
+    for (uint32_t i = 0; i < (v->type == CONF_ARRAY ? v->list.n : 1); i++) {
+        const struct conf_value *item = v->type == CONF_ARRAY ? &v->list.items[i] : v;
+        if (item->type != CONF_STR)
+            option_fail_at(r, item, "error parsing trusted: unsupported type in array %s", conf_type_name(item->type));
+        else if (!option_nkey_is(item->str.bytes, "O"))
+            option_fail_at(r, item, "trust key %s required to be a valid public operator nkey", go_quote(item->str.bytes, item->str.len, shown, sizeof(shown)));
+    }
+}
 
 static const char resolver_wrong[] = "error parsing account resolver, should be MEM or  URL(\"url\") or a map containing dir and type state=[FULL|CACHE])";
 

@@ -104,8 +104,10 @@ void
 option_read_feature_flags(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     (void)row;
-    if (option_is(r, v, CONF_MAP))
+    if (v->type == CONF_MAP)
         option_read_pairs(r, v, CONF_BOOL, &r->o->feature_flags);
+    else
+        option_fail_at(r, v, "error parsing feature flags: unsupported type %s", conf_type_name(v->type));
 }
 
 /* Sheet 09, S1: an address that somebody wrote down is meant; a port alone is what a probe needs. */

@@ -58,7 +58,7 @@ struct option_row {
     const char *why;         /* for good: why it is refused, in place of "midge does not have .. yet" */
     bool (*asks)(const struct conf_value *v); /* whether this value asks for the feature; NULL: unless it is false, 0, "" or empty */
     const struct option_block *block;
-    const char *words;       /* of an OPT_WORD; what else the reader of an OPT_OWN wants to know */
+    const char *words;       /* of an OPT_WORD; the error for an item that is no map of OPT_MAPS; what else the reader of an OPT_OWN wants to know */
     const char *wrong;       /* the error for a value of the wrong type, when it is not Go's; the type follows where it ends in a space */
     void (*read)(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
     uint32_t parts;          /* enum options_part */
@@ -127,6 +127,8 @@ bool option_read_strs(struct option_reader *r, const struct conf_value *v, struc
 bool option_read_dur(struct option_reader *r, const struct option_row *row, const struct conf_value *v, int64_t *ret_ns);
 /* host:port, or a port. *ret_host: NULL when it is a port alone. */
 bool option_read_listen(struct option_reader *r, const struct conf_value *v, const char **ret_host, int64_t *ret_port);
+/* Where what is missing in a map of a list is reported, as nats-server has it: at its last key. */
+const struct conf_value *option_last_of(const struct conf_value *map);
 /* Whether the value asks for anything: not false, 0, "", or empty. */
 bool option_asks(const struct conf_value *v);
 
@@ -151,6 +153,7 @@ void option_read_mappings(struct option_reader *r, const struct option_row *row,
 /* ---- options_blocks.c, options_blocks_jetstream.c: values of features that do not exist yet, read for their form */
 void option_read_accounts(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 void option_read_account_jetstream(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
+void option_read_trusted_keys(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 void option_read_resolver(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 void option_read_str_map(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 void option_read_jetstream(struct option_reader *r, const struct option_row *row, const struct conf_value *v);

@@ -93,6 +93,22 @@ option_row_is(struct option_reader *r, const struct option_row *row, const struc
     return false;
 }
 
+static bool
+option_row_is_strs(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
+{
+    bool good = true;
+
+    if (v->type != CONF_ARRAY)
+        return option_row_is(r, row, v, CONF_STR);
+    for (uint32_t i = 0; row->wrong != NULL && i < v->list.n; i++) {
+        const struct conf_value *item = &v->list.items[i];
+        if (item->type != CONF_STR)
+            option_fail_at(r, item, "%sin array %s", row->wrong, conf_type_name(item->type));
+        good &= item->type == CONF_STR;
+    }
+    return good;
+}
+
 /* ---- memory */
 
 void *
@@ -259,17 +275,17 @@ option_read_store_size(struct option_reader *r, const struct option_row *row, co
     *ret = 0;
     if (v->str.len == 0)
         return true;
-    const char *unit = strchr(units, v->str.bytes[v->str.len - 1]);
-    if (unit == NULL || *unit == '\0') {
-        option_fail_at(r, v, "%.*s sizes defined as strings must end in K, M, G, T", OPTION_FIRST(row->keys));
-        return false;
-    }
     size_t len = v->str.len - 1;
     (void)snprintf(digits, sizeof(digits), "%.*s", len < 100 ? (int)len : 100, v->str.bytes); /* fits */
     char *end;
     n = strtoll(digits, &end, 10);
     if (*end != '\0' || len == 0 || strlen(digits) != len || digits[0] == ' ') {
         option_fail_at(r, v, "%.*s strconv.ParseInt: parsing %s: invalid syntax", OPTION_FIRST(row->keys), go_quote(v->str.bytes, len, shown, sizeof(shown)));
+        return false;
+    }
+    const char *unit = strchr(units, v->str.bytes[len]);
+    if (unit == NULL || *unit == '\0') {
+        option_fail_at(r, v, "%.*s sizes defined as strings must end in K, M, G, T", OPTION_FIRST(row->keys));
         return false;
     }
     if (__builtin_mul_overflow(n, INT64_C(1) << (10 * (unit - units + 1)), ret)) {
@@ -365,6 +381,12 @@ option_read_word(struct option_reader *r, const struct option_row *row, const st
         option_fail_at(r, v, "%.*s is %s", OPTION_FIRST(row->keys), words);
 }
 
+const struct conf_value *
+option_last_of(const struct conf_value *map)
+{
+    return map->list.n > 0 ? &map->list.items[map->list.n - 1] : map;
+}
+
 /* Each map of a list. */
 static void
 option_read_maps(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
@@ -372,8 +394,13 @@ option_read_maps(struct option_reader *r, const struct option_row *row, const st
     if (!option_row_is(r, row, v, CONF_ARRAY))
         return;
     for (uint32_t i = 0; i < v->list.n; i++) {
-        if (option_is(r, &v->list.items[i], CONF_MAP))
-            option_read_block(r, row->block, &v->list.items[i]);
+        const struct conf_value *item = &v->list.items[i];
+        if (item->type == CONF_MAP)
+            option_read_block(r, row->block, item);
+        else if (row->words != NULL)
+            option_fail_at(r, item, "%s%s", row->words, conf_type_name(item->type));
+        else
+            (void)option_is(r, item, CONF_MAP);
     }
 }
 
@@ -404,7 +431,7 @@ option_read_by_type(struct option_reader *r, const struct option_row *row, const
             option_put_text(r, row, text);
         break;
     case OPT_STRS:
-        if ((v->type == CONF_ARRAY || option_row_is(r, row, v, CONF_STR)) && option_read_strs(r, v, &strs) && row->off != OPTION_NOWHERE)
+        if (option_row_is_strs(r, row, v) && option_read_strs(r, v, &strs) && row->off != OPTION_NOWHERE)
             *(struct options_strs *)option_at(r, row->off) = strs;
         break;
     case OPT_LISTEN:

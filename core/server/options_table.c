@@ -139,12 +139,12 @@ static const struct option_row rows_top[] = {
     {.keys = "accounts", .type = OPT_OWN, .read = option_read_accounts, .reload = RELOAD_YES, .feature = "accounts"},
     {.keys = "proxies", .wrong = "expected proxies to be a map/struct, got ", .type = OPT_MAP, .block = &options_proxies, .reload = RELOAD_YES, .feature = "trusted proxies"},
     {.keys = "default_sentinel", .type = OPT_STR, .reload = RELOAD_YES, .traits = OPTION_GUARDS, .feature = "operator mode"},
-    {.keys = "trusted_keys trusted", .wrong = "error parsing trusted: unsupported type ", .type = OPT_STRS, .name = "TrustedKeys", .traits = OPTION_GUARDS, .feature = "operator mode"},
+    {.keys = "trusted_keys trusted", .type = OPT_OWN, .read = option_read_trusted_keys, .name = "TrustedKeys", .traits = OPTION_GUARDS, .feature = "operator mode"},
     {.keys = "operator operators root roots root_operator root_operators", .type = OPT_STRS, .name = "TrustedOperators", .traits = OPTION_GUARDS, .feature = "operator mode"},
     {.keys = "resolver account_resolver accounts_resolver", .type = OPT_OWN, .read = option_read_resolver, .traits = OPTION_GUARDS, .feature = "operator mode"},
     {.keys = "resolver_tls", .type = OPT_MAP, .block = &options_tls, .reload = RELOAD_YES, .feature = "operator mode"},
     {.keys = "resolver_preload", .type = OPT_OWN, .read = option_read_str_map, .words = "JWT", .reload = RELOAD_YES, .feature = "operator mode"},
-    {.keys = "resolver_pinned_accounts", .type = OPT_STRS, .reload = RELOAD_YES, .feature = "operator mode"},
+    {.keys = "resolver_pinned_accounts", .type = OPT_STRS, .wrong = "error parsing resolver_pinned_accounts: unsupported type ", .reload = RELOAD_YES, .feature = "operator mode"},
 
     /* ---- what does not exist yet */
     {.keys = "jetstream", .type = OPT_OWN, .read = option_read_jetstream, .asks = option_asks_jetstream, .feature = "JetStream"},
