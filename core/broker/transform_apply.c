@@ -138,8 +138,9 @@ static void
 apply_random(struct out *o, int32_t max, uint64_t *random)
 {
     uint64_t half = rng_split(random) >> 32;
+    uint64_t n = (uint64_t)(max < 0 ? -(int64_t)max : max); /* the sign does not count, as in nats-server */
 
-    out_u64(o, max <= 0 ? 0 : half * (uint64_t)max >> 32);
+    out_u64(o, half * n >> 32);
 }
 
 static void

@@ -133,6 +133,8 @@ Mappings (`mapping_test.py`) and traces of messages (`msg_trace_test.py`) are co
 
 - Of several sources that cover a subject Midge takes the first of the file, nats-server any (sheet 01, section 16 (*)).
 - A destination that is empty loses the message; nats-server 2.14.5 ends with a panic at the first one.
+- `{{partition(n)}}` of a source without wildcards hashes the subject; nats-server hashes nothing, or the subject, depending on which other
+  sources it happened to look at. The result is the same for every message either way.
 - A subject that mappings make longer than `max_control_line` is dropped; nats-server has no bound.
 - A source has at most 255 `*`, one with wildcards at most 256 tokens.
 - A trace event does not list the members of a queue group that were tried in vain before the one that took the message. Its entries

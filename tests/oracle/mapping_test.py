@@ -40,15 +40,16 @@ def quoted(text):
 # --- what a subject becomes -----------------------------------------------------------------------------------------
 
 
-def placeholder(rng, n_stars):
-    """One token of a destination."""
+def placeholder(rng, n_stars, wild=True):
+    """One token of a destination. wild: of a source with wildcards."""
     n = rng.randint(0, n_stars) if rng.random() < 0.1 else rng.randint(1, n_stars) if n_stars else 0
     num = rng.choice((-2, 0, 1, 2, 3, 5, 9))
     blank = rng.choice(("", "", " "))
     delim = rng.choice(("-", "--", "a", "ab", "x", ""))
     buckets = rng.choice((0, 1, 2, 10, 1000, 2147483647, -3))
     kinds = [f"lit{rng.randint(0, 9)}", "$x", "{{odd"]
-    kinds += [f"{{{{partition({buckets})}}}}", f"{{{{random({rng.choice((-1, 0, 1))})}}}}"]
+    kinds += [f"{{{{random({rng.choice((-1, 0, 1))})}}}}"]
+    kinds += [f"{{{{partition({buckets})}}}}"] * wild  # else see differences.py
     if n_stars:
         kinds += [f"${n}", f"{{{{{blank}wildcard({blank}{n}{blank})}}}}", f"{{{{Partition({buckets},{blank}{n},{rng.randint(1, n_stars)})}}}}",
                   f"{{{{split({n},{delim})}}}}"]
@@ -63,7 +64,7 @@ def mapping(rng, i):
     rest = rng.random() < 0.3
     n_stars = tokens.count("*")
     source = ".".join([f"t{i}", *tokens, *([">"] if rest else [])])
-    dest = ".".join([f"o{i}", *(placeholder(rng, n_stars) for _ in range(rng.randint(0, 4))), *([">"] if rest else [])])
+    dest = ".".join([f"o{i}", *(placeholder(rng, n_stars, bool(n_stars) or rest) for _ in range(rng.randint(0, 4))), *([">"] if rest else [])])
     return source, dest, [subject(rng, i, tokens, rest) for _ in range(6)]
 
 
