@@ -10,6 +10,7 @@
 enum {
     DELIVER_WHOLE_MAX = 16384, /* longer messages are cut over buffers instead of wasting the rest of one */
     DELIVER_SLACK = SUB_SID_INLINE, /* a short sid is copied as one word, which may reach behind the message */
+    DELIVER_FAN_HEAD = 32,     /* "MSG subject ", as it is copied for each subscriber: whole */
     DELIVER_HEAD_MAX = 64,     /* "MSG subject sid", as it is copied for each message of a run: whole */
 };
 
@@ -191,18 +192,85 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
     return true;
 }
 
-uint32_t
-broker_deliver_lists(struct broker *b, const struct match *mt, const struct pub_msg *m)
+/* ---- fan-out ---- */
+
+/* What is the same for all subscribers of a message. */
+struct deliver_fan {
+    const struct pub_msg *m;
+    uint32_t head_len, payload_len;
+    uint8_t head[DELIVER_FAN_HEAD]; /* "MSG subject ", and bytes that are copied and written over */
+};
+
+/* False: this message is not so simple. */
+static inline bool
+deliver_fan_init(struct deliver_fan *f, const struct pub_msg *m)
 {
-    uint32_t n_taken = 0;
+    f->m = m;
+    f->payload_len = m->tail_len - 2 - m->payload_off;
+    if (m->hdr || m->subject_len > DELIVER_FAN_HEAD - 5 || m->tail_len > DELIVER_WHOLE_MAX / 2)
+        return false;
+    memcpy(f->head, "MSG ", 4);
+    *copy_short(f->head + 4, m->subject, m->subject_len) = ' ';
+    f->head_len = 4 + m->subject_len + 1;
+    return true;
+}
+
+/* broker_deliver, but for what is counted once for all, where nothing is out of the ordinary. False: something may be; nothing was done. */
+static inline bool
+deliver_fan_to(struct broker *b, uint32_t sub, const struct deliver_fan *f)
+{
+    struct sub *s = interest_sub(b->ix, sub);
+    struct endpoint *ep = broker_ep(b, s->ep);
+    struct outchunk *t = ep->out.tail;
+    uint32_t len = f->head_len + s->sid_len + f->m->tail_len;
+
+    if (UNLIKELY((s->flags & SUB_DEAD) != 0 || s->max != 0 || s->sid_len > SUB_SID_INLINE || s->n_lo == UINT32_MAX))
+        return false;
+    if (UNLIKELY((ep->flags & (EP_DEAD | EP_CHECKED)) != 0 || ep == f->m->from || ep->out.n_bytes + len > deliver_mark(ep)))
+        return false;
+    if (UNLIKELY(t == NULL || t->cap - t->len < len + DELIVER_FAN_HEAD))
+        return false;
+    uint8_t *to = t->bytes + t->len;
+    memcpy(to, f->head, DELIVER_FAN_HEAD);
+    memcpy(to + f->head_len, s->sid.in, SUB_SID_INLINE);
+    memcpy(to + f->head_len + s->sid_len, f->m->tail, f->m->tail_len);
+    outq_commit(&ep->out, len);
+    ep->out_msgs++;
+    ep->out_bytes += f->payload_len;
+    s->n_lo++;
+    broker_mark_dirty(b, ep);
+    return true;
+}
+
+__attribute__((noinline)) static uint32_t
+deliver_fan(struct broker *b, const struct match *mt, const struct pub_msg *m)
+{
+    struct deliver_fan f;
+    bool simple = deliver_fan_init(&f, m);
+    uint32_t n_taken = 0, n_fan = 0;
 
     for (uint32_t l = 0; l < mt->n_lists; l++) {
         const struct sublist *list = mt->lists[l];
         const uint32_t *subs = sublist_items(list);
-        for (uint32_t i = 0, n = list->n; i < n; i++)
-            n_taken += broker_deliver(b, subs[i], m);
+        for (uint32_t i = 0, n = list->n; i < n; i++) {
+            if (LIKELY(simple && deliver_fan_to(b, subs[i], &f)))
+                n_fan++;
+            else
+                n_taken += broker_deliver(b, subs[i], m);
+        }
     }
-    return n_taken;
+    b->sh->work_left -= n_fan;
+    COUNT(&b->sh->counters, out_msgs, n_fan);
+    COUNT(&b->sh->counters, out_bytes, (uint64_t)n_fan * f.payload_len);
+    return n_taken + n_fan;
+}
+
+uint32_t
+broker_deliver_lists(struct broker *b, const struct match *mt, const struct pub_msg *m)
+{
+    if (mt->n_lists == 1 && mt->lists[0]->n == 1)
+        return broker_deliver(b, sublist_items(mt->lists[0])[0], m);
+    return deliver_fan(b, mt, m);
 }
 
 /* ---- runs ---- */

@@ -55,6 +55,65 @@ every_length_is_copied_whole(void **state)
     world_fini(&p.w);
 }
 
+/* The same to several subscribers, where what is the same for all is made once: with each the others, whoever they are. */
+static void
+every_length_is_copied_whole_to_each_of_many(void **state)
+{
+    enum { N = 5 };
+    struct pair p;
+    struct point *s[N];
+    char subject[80], sid[N][40], payload[80], want[400];
+    (void)state;
+
+    start(&p, EP_ECHO);
+    for (uint32_t k = 0; k < N; k++)
+        s[k] = k == 0 ? p.pub : point_new(&p.w, 0, k == 1 ? 0 : EP_ECHO); /* the publisher itself is one of them */
+    for (uint32_t i = 0; i < 70; i++) {
+        uint32_t subject_len = i + 1;
+        for (uint32_t k = 0; k < 70; k++)
+            subject[k] = payload[k] = (char)('a' + k % 26);
+        subject[subject_len] = payload[i] = '\0';
+        for (uint32_t k = 0; k < N; k++) {
+            memset(sid[k], 'A' + (int)k, sizeof(sid[k]));
+            sid[k][1 + (i + 3 * k) % 11] = '\0';
+            assert_int_equal(sub(&p.w, s[k], subject, "", sid[k]), OK);
+        }
+        assert_int_equal(unsub(&p.w, s[4], sid[4], 2), OK); /* after two */
+        uint64_t out_msgs = p.w.set->shards[0]->counters.out_msgs, out_bytes = p.w.set->shards[0]->counters.out_bytes;
+        for (uint32_t n = 0; n < 3; n++)
+            assert_int_equal(pub(&p.w, p.pub, subject, n == 1 ? "re" : "", payload), OK);
+        for (uint32_t k = 0; k < N; k++) {
+            int len = snprintf(want, sizeof(want), "MSG %s %s %u\r\n%s\r\nMSG %s %s re %u\r\n%s\r\n", subject, sid[k], i, payload, subject, sid[k], i,
+                               payload);
+            char *text = heard(&p.w, s[k]);
+            assert_memory_equal(text, want, (size_t)len);
+            if (k < 4)
+                assert_memory_equal(text + len, want, strlen(text + len));
+            assert_int_equal(strlen(text + len), k < 4 ? (len - 3) / 2 : 0);
+            free(text);
+            assert_int_equal(s[k]->ep.out_msgs, 3 * i + 3 - (k == 4 ? i + 1 : 0));
+            assert_int_equal(unsub(&p.w, s[k], sid[k], 0), OK);
+        }
+        assert_int_equal(p.w.set->shards[0]->counters.out_msgs - out_msgs, 3 * N - 1);
+        assert_int_equal(p.w.set->shards[0]->counters.out_bytes - out_bytes, (3 * N - 1) * i);
+        settle(&p.w);
+    }
+    p.pub->ep.flags &= (uint8_t)~EP_ECHO;
+    for (uint32_t k = 0; k < N; k++)
+        assert_int_equal(sub(&p.w, s[k], "x", "", "1"), OK);
+    s[2]->ep.flags |= EP_DEAD;
+    s[3]->ep.n_pending_max = 40;
+    for (uint32_t n = 0; n < 5; n++)
+        assert_int_equal(pub(&p.w, p.pub, "x", "", "0123456789"), OK);
+    assert_int_equal(n_heard(&p.w, s[0]), 0);
+    assert_int_equal(n_heard(&p.w, s[1]), 5);
+    assert_int_equal(n_heard(&p.w, s[2]), 0);
+    assert_int_equal(n_heard(&p.w, s[3]), 2); /* the second one was too much */
+    assert_int_equal(s[3]->n_slow, 1);
+    assert_int_equal(n_heard(&p.w, s[4]), 5);
+    world_fini(&p.w);
+}
+
 static void
 a_long_message_is_cut_over_buffers_and_nothing_is_lost(void **state)
 {
@@ -251,6 +310,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_is_verb_subject_sid_reply_and_size),
         cmocka_unit_test(every_length_is_copied_whole),
+        cmocka_unit_test(every_length_is_copied_whole_to_each_of_many),
         cmocka_unit_test(a_long_message_is_cut_over_buffers_and_nothing_is_lost),
         cmocka_unit_test(who_does_not_know_headers_gets_the_payload_alone),
         cmocka_unit_test(without_echo_nobody_hears_himself),

@@ -357,6 +357,14 @@ client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struc
     return true;
 }
 
+/* A publish as clients write it, on a subject and with a reply that cannot be the server's own. */
+static inline bool
+client_is_usual(const struct nats_op *op)
+{
+    return op->tail != NULL && op->subject[0] != '_' && op->subject[0] != '$' &&
+           (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
+}
+
 static inline enum client_result
 client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
 {
@@ -378,11 +386,11 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
     m.hops = 0;
     m.trace = 0;
 
-    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED | CONN_PUB_TRACED)) == 0 &&
-                 op->tail != NULL && op->subject[0] != '_' && op->subject[0] != '$' &&
-                 (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
+    uint32_t special = c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED | CONN_PUB_TRACED);
     enum client_result r;
-    if (UNLIKELY(!plain) && !client_before_pub(n, c, op, &m, &r))
+    if (UNLIKELY(special != 0 || !client_is_usual(op)) &&
+        !(special == CONN_PUB_CHECKED && client_is_usual(op) && client_auth_knows(c, op->subject, op->subject_len)) &&
+        !client_before_pub(n, c, op, &m, &r))
         return r;
     if (UNLIKELY(broker_publish(&n->broker, &m) != OK))
         return CLIENT_AGAIN;

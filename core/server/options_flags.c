@@ -81,7 +81,8 @@ option_flag_value(struct option_reader *r, const struct option_flag *f, struct c
         ret->type = CONF_INT;
         enum go_int verdict = go_int_parse(f->value, &ret->i);
         if (verdict != GO_INT_OK)
-            options_fail(r->rep, "invalid value \"%s\" for flag -%s: %s", f->value, r->flag, verdict == GO_INT_RANGE ? "value out of range" : "parse error");
+            options_fail(r->rep, "invalid value \"%s\" for flag -%s: %s", f->value, r->flag,
+                         verdict == GO_INT_RANGE ? "value out of range" : "parse error");
         return verdict == GO_INT_OK;
     }
     ret->str = (struct conf_str){.bytes = f->value, .len = (uint32_t)strlen(f->value)};

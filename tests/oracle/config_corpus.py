@@ -148,6 +148,7 @@ FILES = [
     "lame_duck_duration: 2m0s\n", "authorization {token: \"s3cr3t\"}\n", "mappings = {\n  foo: bar\n  \"orders.*\": \"o.$1\"\n}\n", "no_auth_user: a\nauthorization {users: [{user: a, pass: b}]}\n",
     "authorization {timeout: 1\n users: [{user: \"u\", password: \"p\", permissions: {publish: {allow: [\"foo\"], deny: [\"bar\"]}, subscribe: {deny: \"q.>\"}}}]}\n",
     "foo: {bar: {baz: 1}}\n", "foo: [1, 2, {a: b}]\n", "port: [4222]\n", "a: b\nc: d\ne: f\n", "authorization {users = [{user: a, pass: b}, {user: a, pass: c}, {user: b, pass: d}]}\n",
+    "authorization {users: [{}, {nkey: x}, {user: a, foo: 1}]}\n", "port: x\nhost: 5\nfoo: 1\nping_interval: 5\n",
 ]
 
 
