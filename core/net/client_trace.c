@@ -129,14 +129,15 @@ trace_may(struct net *n, struct conn *c, struct nats_view dest)
 }
 
 static bool
-trace_dest_valid(const struct net *n, const struct conn *c, struct nats_view dest)
+trace_dest_valid(struct net *n, const struct conn *c, struct nats_view dest)
 {
     char name[CONN_NAME_MAX], text[256];
 
     if (dest.len <= n->cfg->max_control_line && subject_valid_publish(dest.ptr, dest.len))
         return true;
-    log_err("%s - Destination \"%s\" is not valid, won't be able to trace events", conn_name(c, name, sizeof(name)),
-            log_quote(text, sizeof(text), dest.ptr, dest.len));
+    if (net_may_log(n, NET_QUIET_PROTOCOL))
+        log_err("%s - Destination \"%s\" is not valid, won't be able to trace events", conn_name(c, name, sizeof(name)),
+                log_quote(text, sizeof(text), dest.ptr, dest.len));
     return false;
 }
 
