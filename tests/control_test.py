@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -119,6 +120,12 @@ def test_a_star_means_all_whose_number_begins_so(copy):
 
 
 def ports_of(folder, srv):
+    """The ports file, which comes behind the line that says ready (nats-server's in pieces)."""
+    until = time.monotonic() + patience()
+    while not [p for p in folder.glob("*.ports") if p.read_text().endswith("}")]:
+        srv.check_alive()
+        assert time.monotonic() < until
+        time.sleep(0.01)  # there is nothing to wait on but the file
     [path] = folder.glob("*.ports")
     assert path.name == f"{os.path.basename(srv.binary)}_{srv.pid}.ports"
     return path, json.loads(path.read_text())
@@ -128,8 +135,6 @@ def test_the_ports_file_names_all_listeners_and_goes_at_the_end(own, tmp_path):
     folder = tmp_path / "ports"
     folder.mkdir()
     with Server(own, "-m", "-1", "--ports_file_dir", folder) as s:
-        while not list(folder.glob("*.ports")):  # it comes behind the line that says ready
-            s.check_alive()
         path, ports = ports_of(folder, s)
         assert list(ports) == ["nats", "monitoring"]
         assert ports["nats"] == [f"nats://127.0.0.1:{s.port}"]
@@ -142,8 +147,6 @@ def test_the_ports_file_of_all_interfaces_names_every_address(own, tmp_path):
     folder = tmp_path / "ports"
     folder.mkdir()
     with Server(own, "--ports_file_dir", folder, host="0.0.0.0") as s:
-        while not list(folder.glob("*.ports")):
-            s.check_alive()
         urls = ports_of(folder, s)[1]["nats"]
         assert f"nats://127.0.0.1:{s.port}" in urls
         assert not any("0.0.0.0" in url for url in urls)
@@ -151,8 +154,6 @@ def test_the_ports_file_of_all_interfaces_names_every_address(own, tmp_path):
 
 def test_the_ports_file_is_nobody_elses(copy, tmp_path):
     with Server(copy, "--ports_file_dir", tmp_path) as s:
-        while not list(tmp_path.glob("*.ports")):
-            s.check_alive()
         assert ports_of(tmp_path, s)[0].stat().st_mode & 0o777 == 0o640
 
 

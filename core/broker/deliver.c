@@ -207,7 +207,7 @@ deliver_fan_init(struct deliver_fan *f, const struct pub_msg *m)
 {
     f->m = m;
     f->payload_len = m->tail_len - 2 - m->payload_off;
-    if (m->hdr || m->subject_len > DELIVER_FAN_HEAD - 5 || m->tail_len > DELIVER_WHOLE_MAX / 2)
+    if (m->hdr || log_trace_on || m->subject_len > DELIVER_FAN_HEAD - 5 || m->tail_len > DELIVER_WHOLE_MAX / 2)
         return false;
     memcpy(f->head, "MSG ", 4);
     *copy_short(f->head + 4, m->subject, m->subject_len) = ' ';

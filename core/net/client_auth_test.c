@@ -219,18 +219,23 @@ on_pool_news(void *arg, uint32_t shard_id)
     atomic_fetch_or(&pool_news, BIT(shard_id));
 }
 
-/* Until the clients have heard something, or are closed. */
+/* Until the client has heard something, or is closed. Time goes by only while no hash is being computed: for who found the queue full, and looks
+ * again in a while. */
 static void
 wait_for_pool(struct world *w, struct client *c)
 {
     do {
-        (void)sched_yield();
+        bool busy = false;
         uint32_t news = atomic_exchange(&pool_news, 0);
         for (uint32_t i = 0; i < w->n; i++) {
+            busy |= world_net(w, i)->jobs != NULL;
             if ((news & BIT(i)) != 0)
                 shard_ask(w->set, i, NET_ASK_OFFLOAD);
         }
-        world_run(w, NS_PER_MS); /* who found the queue full looks again in a while */
+        if (busy && news == 0)
+            (void)sched_yield();
+        else
+            world_run(w, NS_PER_MS);
         client_poll(c);
     } while (c->n_got == 0 && !client_closed(c));
 }

@@ -115,6 +115,7 @@ net_may_log(struct net *n, enum net_quiet_kind kind)
         return true;
     }
     q->n_more++;
+    COUNT(&n->sh->counters, log_withheld, 1);
     return false;
 }
 

@@ -216,6 +216,11 @@ each_limit_is_hit(void **state)
         {"lame_duck_grace_period: \"-1s\"", "F:1:0: invalid lame_duck_grace_period, needs to be positive\n"},
         {"lame_duck_duration: \"30s\", lame_duck_grace_period: \"30s\"", "lame duck grace period (30s) should be strictly lower than lame duck duration (30s)\n"},
         {"port: 65535", ""},
+        {"listen: 65535", ""},
+        {"listen: 65536", "F:1:0: listen is out of range: 65536 (it is -1 to 65535)\n"},
+        {"listen: \"h:-2\"", "F:1:0: listen is out of range: -2 (it is -1 to 65535)\n"},
+        {"http: \"h:70000\"", "F:1:0: http is out of range: 70000 (it is -1 to 65535)\n"},
+        {"http_port: 70000", "F:1:0: http_port is out of range: 70000 (it is -1 to 65535)\n"},
         {"port: 65536", "F:1:0: port is out of range: 65536 (it is -1 to 65535)\n"},
     };
     for (size_t i = 0; i < N_ELEMS(cases); i++) {
@@ -379,7 +384,13 @@ options_are_checked_together(void **state)
         LOAD(cases[i].conf);
         assert_string_equal(world.text, cases[i].text);
     }
-    const struct options *o = LOAD("http: 8222");
+    const struct options *o = LOAD("listen: \"1.2.3.4:0\"");
+    assert_int_equal(o->port, 4222);
+    assert_string_equal(o->host, "1.2.3.4");
+    o = LOAD("listen: 77");
+    assert_int_equal(o->port, 77);
+    assert_string_equal(o->host, "0.0.0.0");
+    o = LOAD("http: 8222");
     assert_true(!o->http_explicit && o->http_port == 8222 && o->http_host == NULL);
     o = LOAD("client_advertise: \"[::1]:5\"");
     assert_string_equal(o->client_advertise_host, "::1");

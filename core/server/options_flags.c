@@ -110,8 +110,8 @@ options_flags_read(struct option_reader *r, const struct options_args *args, int
             options_fail(r->rep, "flag needs an argument: -%s", name);
         else if (option_flag_value(r, &f, &v))
             option_read(r, f.row, &v);
-        if (options_report_n_errors(r->rep) > n_errors && !r->in_unsupported)
-            break; /* as Go does: the first one is told */
+        if (options_report_n_errors(r->rep) > n_errors && r->unsupported_quiet)
+            break; /* a bad flag: the first one is told, as Go does. Of refused ones all are */
     }
     r->flag = r->flag_text = NULL;
     *ret_rest = at;

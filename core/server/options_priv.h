@@ -115,7 +115,7 @@ __attribute__((format(printf, 3, 4))) void option_fail_at(struct option_reader *
 __attribute__((format(printf, 3, 4))) void option_warn_at(struct option_reader *r, const struct conf_value *v, const char *fmt, ...);
 /* Whether v is of that type; if not it is reported as nats-server does. */
 bool option_is(struct option_reader *r, const struct conf_value *v, enum conf_type t);
-enum { OPTION_SHOWN_LEN = 256 };
+enum { OPTION_SHOWN_LEN = 256, OPTIONS_PORT_DEFAULT = 4222 };
 /* Text of the file in quotes, for a message. Returns shown. */
 const char *option_quote(const struct conf_str *s, char shown[OPTION_SHOWN_LEN]);
 /* Zeroed memory in the arena, copies in it. NULL: none, which is noted. */

@@ -357,6 +357,18 @@ option_put_int(struct option_reader *r, const struct option_row *row, const stru
         *(int64_t *)option_at(r, row->off) = n;
 }
 
+/* The port of a listener: within what a port can be. */
+static void
+option_put_port(struct option_reader *r, const struct option_row *row, const struct conf_value *v, int64_t port)
+{
+    if (row->off2 == OPTION_NOWHERE)
+        return;
+    if (port < -1 || port > UINT16_MAX)
+        option_fail_at(r, v, "%.*s is out of range: %lld (it is -1 to %d)", OPTION_FIRST(row->keys), (long long)port, UINT16_MAX);
+    else
+        *(int64_t *)option_at(r, row->off2) = port == 0 && row->off2 == OPT(port) ? OPTIONS_PORT_DEFAULT : port;
+}
+
 static void
 option_put_text(struct option_reader *r, const struct option_row *row, const char *text)
 {
@@ -449,8 +461,7 @@ option_read_by_type(struct option_reader *r, const struct option_row *row, const
             break;
         if (row->off != OPTION_NOWHERE && text != NULL)
             option_put_text(r, row, text);
-        if (row->off2 != OPTION_NOWHERE)
-            *(int64_t *)option_at(r, row->off2) = n;
+        option_put_port(r, row, v, n);
         break;
     case OPT_STORE_SIZE:
         if (option_read_store_size(r, row, v, &n))

@@ -95,7 +95,8 @@ def test_a_slow_consumer_is_closed_and_comes_back(program, shared):
 
 
 def flood_until_slow(srv):
-    """Publish on slow.x until the server has closed the one who listens there."""
+    """Publish on slow.x until the server has closed the one who listens there. When this returns, all of it has been handled:
+    none of it meets the one who comes back."""
     message = b"PUB slow.x 65536\r\n" + bytes(65536) + b"\r\n"
     since, deadline = srv.mark(), deadline_after()
     with srv.raw() as c:
@@ -106,3 +107,5 @@ def flood_until_slow(srv):
             left = left or message
             left = left[c.send_some(left):]
             select.select([], [c], [], 0.02)  # a producer may be made to wait, too
+        c.send(left)
+        c.fence()
