@@ -135,24 +135,28 @@ DIFFERENCES = {
         ours="A wildcard subscription must be a subset of one allow pattern: `allow a.*` refuses `SUB a.>`.",
         theirs="Takes the wildcards of the subscription for literal tokens: `allow a.*` admits `SUB a.>`, and `allow *` admits `SUB >`, and nothing is filtered afterwards.",
         reason="A permission must not be wider than it reads. (A deny pattern is matched literally by both.)",
+        shown_by="oracle/permissions_test.py::test_wildcard_subset",
     ),
     "single-user-reload": Difference(
         sheet="03, section 13",
         ours="A client of the single user (`authorization { user, password }`) stays at a reload while both are the same.",
         theirs="Closes it without a word at every reload, whatever has changed.",
         reason="It lost nothing.",
+        shown_by="auth_reload_test.py::test_a_single_user_stays_while_nothing_of_it_changes",
     ),
     "bcrypt-reload": Difference(
         sheet="03, section 13; 05, F4",
         ours="A reload that puts another bcrypt hash in the place of one ends the connections of that user with `-ERR 'Authorization Violation'`, even if it is one of the same password; they come again.",
         theirs="Keeps what every client sent, and compares it with the new hash.",
         reason="No password is kept in memory.",
+        shown_by="auth_reload_test.py::test_a_bcrypt_hash_may_take_the_place_of_another",
     ),
     "no-auth-user-reload": Difference(
         sheet="03, section 13",
         ours="A reload that changes the password of the no_auth_user leaves those who came in without one.",
         theirs="Ends them with `-ERR 'Authorization Violation'`; newcomers are let in as before.",
         reason="Nothing has changed for them.",
+        shown_by="auth_reload_test.py::test_the_no_auth_users_password_is_nothing_to_who_brought_none",
     ),
     "repeated-connect": Difference(
         sheet="03, section 3.2; 05, F4",
