@@ -59,4 +59,12 @@ void broker_serve_queues(struct broker *b, const struct match *mt, const struct 
 /* Push m to the shards in mask, for plain subscribers, and to those of picks, for their groups. Asks for all room and memory first. fail: ERR_AGAIN */
 enum err broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks);
 
+/* The same for a message that is traced. */
+enum err broker_forward_traced(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks);
+/* Room for a record of len bytes in the shard's mailbox, and a reference to ref_len; asks for it where there is none. */
+bool broker_forward_room(struct broker *b, uint32_t shard, uint64_t len, uint64_t ref_len);
+/* A buffer of len bytes that mailboxes may refer to; NULL without memory. It starts with one reference, for broker_forward_unref. */
+struct mbox_buf *broker_forward_buf(struct broker *b, uint32_t len);
+void broker_forward_unref(struct broker *b, struct mbox_buf *buf);
+
 #endif
