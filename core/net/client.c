@@ -301,6 +301,7 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
     bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED)) == 0 && op->tail != NULL && op->subject[0] != '_' &&
                  op->subject[0] != '$' && (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
     enum client_result r;
+    n->pub_plain = plain;
     if (UNLIKELY(!plain) && !client_before_pub(n, c, op, &m, &r))
         return r;
     if (UNLIKELY(broker_publish(&n->broker, &m) != OK))

@@ -148,6 +148,10 @@ void client_arm_first_ping(struct net *n, struct conn *c);
 /* What a publish of c becomes by the mappings of its account: m->subject. False: no memory for it now. */
 bool client_map(struct net *n, struct conn *c, struct pub_msg *m);
 
+/* client_run.c: after op, a plain PUB, was handled, which stands at `at` with len bytes from there on: the publishes behind it that repeat it, as far as
+ * they can be handled together. Returns how many bytes they take. c may be closing then, or wanted to stall. */
+uint32_t client_run(struct net *n, struct conn *c, const struct nats_op *op, const uint8_t *at, uint32_t len);
+
 /* trace.c: protocol lines for -V. */
 void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
 void trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len);
