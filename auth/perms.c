@@ -124,9 +124,14 @@ perms_equal(const struct perms *a, const struct perms *b)
 bool
 perms_pub(const struct perms *p, const uint8_t *subject, size_t len)
 {
-    if (p->pub_none || (p->pub_allow != NULL && !subjset_match(p->pub_allow, subject, len, NULL, 0).plain))
+    struct subjset_tokens t;
+
+    if (p->pub_none)
         return false;
-    return p->pub_deny == NULL || !subjset_match(p->pub_deny, subject, len, NULL, 0).plain;
+    subjset_split(&t, subject, len);
+    if (p->pub_allow != NULL && !subjset_match_tokens(p->pub_allow, &t, NULL, 0).plain)
+        return false;
+    return p->pub_deny == NULL || !subjset_match_tokens(p->pub_deny, &t, NULL, 0).plain;
 }
 
 bool
@@ -168,8 +173,11 @@ verdicts_find(struct verdicts *v, const uint8_t *subject, size_t len, const uint
     if (queue_len > 0)
         hash = subjset_hash(queue, queue_len, hash);
     struct verdict *at = &v->at[hash % VERDICTS_N];
-    *ret_known = at->hash == hash && at->subject_len == len && at->queue_len == queue_len && memcmp(at->bytes, subject, len) == 0 &&
-                 (queue_len == 0 || memcmp(at->bytes + len, queue, queue_len) == 0);
+    if (queue_len == 0)
+        *ret_known = verdict_is(at, subject, len);
+    else
+        *ret_known = at->hash == hash && at->subject_len == len && at->queue_len == queue_len && memcmp(at->bytes, subject, len) == 0 &&
+                     memcmp(at->bytes + len, queue, queue_len) == 0;
     if (!*ret_known) {
         at->hash = hash;
         at->subject_len = 0; /* until the answer is noted */
@@ -192,11 +200,13 @@ verdict_note(struct verdict *at, const uint8_t *subject, size_t len, const uint8
 }
 
 bool
-perms_pub_known(const struct perms *p, struct verdicts *v, const uint8_t *subject, size_t len)
+perms_pub_known(const struct perms *p, struct verdicts *v, const uint8_t *subject, size_t len, const struct verdict **ret_at)
 {
     bool known = false;
     struct verdict *at = verdicts_find(v, subject, len, NULL, 0, &known);
 
+    if (at != NULL)
+        *ret_at = at;
     if (LIKELY(known))
         return at->allowed;
     return verdict_note(at, subject, len, NULL, 0, perms_pub(p, subject, len));

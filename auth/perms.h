@@ -82,8 +82,17 @@ struct verdicts {
     struct verdict at[VERDICTS_N];
 };
 
-/* perms_pub and perms_deliver, through the memory. v NULL: without. */
-bool perms_pub_known(const struct perms *p, struct verdicts *v, const uint8_t *subject, size_t len);
+/* Whether this is the answer for the subject (and no queue). */
+static inline bool
+verdict_is(const struct verdict *v, const uint8_t *subject, size_t len)
+{
+    if (v->subject_len != len || v->queue_len != 0)
+        return false;
+    return subjset_equal(v->bytes, subject, len);
+}
+
+/* perms_pub and perms_deliver, through the memory. v NULL: without. *ret_at: where the answer is remembered now, if it is (written only then). */
+bool perms_pub_known(const struct perms *p, struct verdicts *v, const uint8_t *subject, size_t len, const struct verdict **ret_at);
 bool perms_deliver_known(const struct perms *p, struct verdicts *v, const uint8_t *subject, size_t len, const uint8_t *queue, size_t queue_len);
 
 #endif

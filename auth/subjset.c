@@ -35,50 +35,20 @@ struct subjset {
     uint32_t n_nodes, n_queues, n_bytes, mask;
 };
 
-/* ---- hash ---- */
-
-static uint64_t
-subjset_word(const uint8_t *p, size_t len)
-{
-    uint64_t w = 0;
-    uint32_t a, b;
-
-    if (len >= 8) {
-        memcpy(&w, p, 8);
-    } else if (len >= 4) {
-        memcpy(&a, p, 4);
-        memcpy(&b, p + len - 4, 4);
-        w = ((uint64_t)a << 32) | b;
-    } else if (len > 0) {
-        w = ((uint64_t)p[0] << 16) | ((uint64_t)p[len / 2] << 8) | p[len - 1];
-    }
-    return w;
-}
-
-uint32_t
-subjset_hash(const uint8_t *p, size_t len, uint32_t seed)
-{
-    const uint64_t k = UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t h = (seed + len + 1) * k;
-
-    for (; len > 8; p += 8, len -= 8) {
-        h = (h ^ subjset_word(p, 8)) * k;
-        h ^= h >> 32;
-    }
-    h = (h ^ subjset_word(p, len)) * k;
-    return (uint32_t)(h >> 32);
-}
-
 /* ---- building ---- */
 
-static uint32_t
-subjset_find(const struct subjset *s, uint32_t parent, const uint8_t *token, size_t len)
+static inline uint32_t
+subjset_slot(const struct subjset *s, uint32_t parent, uint32_t hash)
 {
-    uint32_t hash = subjset_hash(token, len, parent);
+    return (hash ^ parent * 0x9e3779b1u) & s->mask;
+}
 
-    for (uint32_t i = hash & s->mask; s->table[i] != 0; i = (i + 1) & s->mask) {
+static inline uint32_t
+subjset_find(const struct subjset *s, uint32_t parent, uint32_t hash, const uint8_t *token, size_t len)
+{
+    for (uint32_t i = subjset_slot(s, parent, hash); s->table[i] != 0; i = (i + 1) & s->mask) {
         const struct subjset_node *v = &s->nodes[s->table[i]];
-        if (v->hash == hash && v->parent == parent && v->token_len == len && memcmp(s->bytes + v->token_off, token, len) == 0)
+        if (v->hash == hash && v->parent == parent && v->token_len == len && subjset_equal(s->bytes + v->token_off, token, len))
             return s->table[i];
     }
     return 0;
@@ -100,7 +70,7 @@ subjset_child(struct subjset *s, uint32_t parent, const uint8_t *token, size_t l
 {
     struct subjset_node *p = &s->nodes[parent];
     enum subjset_kind kind = len == 1 && token[0] == '*' ? SUBJSET_STAR : len == 1 && token[0] == '>' ? SUBJSET_GT : SUBJSET_LITERAL;
-    uint32_t at = kind == SUBJSET_STAR ? p->star : kind == SUBJSET_GT ? p->gt : subjset_find(s, parent, token, len);
+    uint32_t at = kind == SUBJSET_STAR ? p->star : kind == SUBJSET_GT ? p->gt : subjset_find(s, parent, subjset_hash(token, len, 0), token, len);
 
     if (at != 0)
         return at;
@@ -113,10 +83,10 @@ subjset_child(struct subjset *s, uint32_t parent, const uint8_t *token, size_t l
         p->gt = at;
     } else {
         struct subjset_node *v = &s->nodes[at];
-        v->hash = subjset_hash(token, len, parent);
+        v->hash = subjset_hash(token, len, 0);
         v->token_len = (uint32_t)len;
         v->token_off = subjset_keep(s, token, len);
-        uint32_t i = v->hash & s->mask;
+        uint32_t i = subjset_slot(s, parent, v->hash);
         while (s->table[i] != 0)
             i = (i + 1) & s->mask;
         s->table[i] = at;
@@ -163,17 +133,16 @@ subjset_new(const char *const *patterns, uint32_t n, struct subjset **ret)
     while (n_slots < 2 * n_nodes)
         n_slots *= 2;
     ASSERT(n_slots <= UINT32_MAX && n_bytes <= UINT32_MAX); /* CONF_BYTES_MAX is far below */
-    struct subjset *s = fault_calloc(1, sizeof(*s));
+    /* One block for all of it: there may be a few of these for each of 50,000 users. */
+    size_t len = sizeof(struct subjset) + n_nodes * sizeof(struct subjset_node) + (n + 1ull) * sizeof(struct subjset_queue) +
+                 n_slots * sizeof(uint32_t) + n_bytes;
+    struct subjset *s = fault_calloc(1, len);
     if (s == NULL)
         return ERR_NOMEM;
-    s->nodes = fault_calloc(n_nodes, sizeof(*s->nodes));
-    s->queues = fault_calloc((size_t)n + 1, sizeof(*s->queues));
-    s->table = fault_calloc(n_slots, sizeof(*s->table));
-    s->bytes = fault_malloc(n_bytes);
-    if (s->nodes == NULL || s->queues == NULL || s->table == NULL || s->bytes == NULL) {
-        subjset_free(s);
-        return ERR_NOMEM;
-    }
+    s->nodes = (struct subjset_node *)(void *)(s + 1);
+    s->queues = (struct subjset_queue *)(void *)(s->nodes + n_nodes);
+    s->table = (uint32_t *)(void *)(s->queues + n + 1);
+    s->bytes = (uint8_t *)(s->table + n_slots);
     s->mask = (uint32_t)n_slots - 1;
     s->n_nodes = SUBJSET_ROOT + 1;
     s->n_queues = 1;
@@ -187,12 +156,6 @@ subjset_new(const char *const *patterns, uint32_t n, struct subjset **ret)
 void
 subjset_free(struct subjset *s)
 {
-    if (s == NULL)
-        return;
-    free(s->nodes);
-    free(s->queues);
-    free(s->table);
-    free(s->bytes);
     free(s);
 }
 
@@ -232,7 +195,8 @@ walk_first(const struct subjset_walk *w, size_t end)
         return v->first_child;
     if (w->mode != SUBJSET_AS_PUBLISHED && end == w->len && walk_token_is(w, end, '>'))
         return 0; /* only another `>` covers it; overlaps were seen to before */
-    uint32_t child = v->first_child != 0 ? subjset_find(w->s, w->at, w->subject + w->off, end - w->off) : 0;
+    const uint8_t *token = w->subject + w->off;
+    uint32_t child = v->first_child != 0 ? subjset_find(w->s, w->at, subjset_hash(token, end - w->off, 0), token, end - w->off) : 0;
     return child != 0 ? child : v->star;
 }
 
@@ -270,15 +234,15 @@ walk_back(struct subjset_walk *w)
 
 /* Patterns end at this node. */
 static void
-walk_visit(const struct subjset_walk *w, uint32_t at, const uint8_t *queue, size_t queue_len, struct subjset_hit *hit)
+subjset_visit(const struct subjset *s, uint32_t at, const uint8_t *queue, size_t queue_len, struct subjset_hit *hit)
 {
-    const struct subjset_node *v = &w->s->nodes[at];
+    const struct subjset_node *v = &s->nodes[at];
 
     hit->plain |= v->plain;
     hit->queues |= v->first_queue != 0;
-    for (uint32_t q = v->first_queue; queue_len > 0 && q != 0 && !hit->queue; q = w->s->queues[q].next) {
-        const uint8_t *name = w->s->bytes + w->s->queues[q].off;
-        size_t len = w->s->queues[q].len;
+    for (uint32_t q = v->first_queue; queue_len > 0 && q != 0 && !hit->queue; q = s->queues[q].next) {
+        const uint8_t *name = s->bytes + s->queues[q].off;
+        size_t len = s->queues[q].len;
         hit->queue = (len == queue_len && memcmp(name, queue, len) == 0) ||
                      (subject_valid(name, len) && subject_match(name, len, queue, queue_len));
     }
@@ -316,7 +280,79 @@ subjset_walk(const struct subjset *s, enum subjset_mode mode, const uint8_t *sub
         uint32_t end;
         more = walk_step(&w, &end);
         if (end != 0)
-            walk_visit(&w, end, queue, queue_len, &hit);
+            subjset_visit(s, end, queue, queue_len, &hit);
+    }
+    return hit;
+}
+
+/* ---- published subjects of not too many tokens ---- */
+
+void
+subjset_split(struct subjset_tokens *ret, const uint8_t *subject, size_t len)
+{
+    uint32_t from = 0, n = 0;
+
+    ret->subject = subject;
+    ret->len = len;
+    ret->n = 0;
+    for (uint32_t i = 0; i <= len; i++) {
+        if (i < len && subject[i] != '.')
+            continue;
+        if (i == from)
+            return; /* an empty token */
+        if (n < SUBJSET_TOKENS_MAX) {
+            ret->at[n].off = from;
+            ret->at[n].len = i - from;
+            ret->at[n].hash = subjset_hash(subject + from, i - from, 0);
+            n++;
+        } else {
+            n = SUBJSET_TOKENS_MAX + 1;
+        }
+        from = i + 1;
+    }
+    ret->n = n;
+}
+
+struct subjset_hit
+subjset_match_tokens(const struct subjset *s, const struct subjset_tokens *t, const uint8_t *queue, size_t queue_len)
+{
+    /* At each depth at most one `*` waits for its turn. */
+    struct {
+        uint32_t node, depth;
+    } stack[SUBJSET_TOKENS_MAX];
+    uint32_t n_stack = 0, at = SUBJSET_ROOT, depth = 0;
+    bool all = s->n_queues > 1; /* as in subjset_walk */
+    struct subjset_hit hit = {0};
+
+    if (t->n > SUBJSET_TOKENS_MAX)
+        return subjset_walk(s, SUBJSET_AS_PUBLISHED, t->subject, t->len, queue, queue_len);
+    while (t->n > 0) {
+        const struct subjset_node *v = &s->nodes[at];
+        uint32_t end = depth < t->n ? v->gt : at, next = 0;
+        if (end != 0) {
+            subjset_visit(s, end, queue, queue_len, &hit);
+            if (hit.plain && !all)
+                return hit;
+        }
+        if (depth < t->n && v->first_child != 0) {
+            next = subjset_find(s, at, t->at[depth].hash, t->subject + t->at[depth].off, t->at[depth].len);
+            if (next != 0 && v->star != 0) {
+                ASSERT(n_stack < SUBJSET_TOKENS_MAX);
+                stack[n_stack].node = v->star;
+                stack[n_stack++].depth = depth + 1;
+            } else if (next == 0) {
+                next = v->star;
+            }
+        }
+        if (next != 0) {
+            at = next;
+            depth++;
+        } else if (n_stack > 0) {
+            at = stack[--n_stack].node;
+            depth = stack[n_stack].depth;
+        } else {
+            break;
+        }
     }
     return hit;
 }
@@ -324,7 +360,10 @@ subjset_walk(const struct subjset *s, enum subjset_mode mode, const uint8_t *sub
 struct subjset_hit
 subjset_match(const struct subjset *s, const uint8_t *subject, size_t len, const uint8_t *queue, size_t queue_len)
 {
-    return subjset_walk(s, SUBJSET_AS_PUBLISHED, subject, len, queue, queue_len);
+    struct subjset_tokens t;
+
+    subjset_split(&t, subject, len);
+    return subjset_match_tokens(s, &t, queue, queue_len);
 }
 
 struct subjset_hit

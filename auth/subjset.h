@@ -7,8 +7,9 @@
  *                                           - *      queues: q
  *                                           - >      plain
  *
- * A walk needs no stack and no memory: it goes back up over the nodes' parents, and over the dots of the subject. It visits each node at
- * most once, whatever the subject.
+ * A walk needs no memory. Published subjects of up to SUBJSET_TOKENS_MAX tokens are split once, and walked with a stack of as many places; others,
+ * and patterns, without: back up over the nodes' parents, and over the dots of the subject. Each node is visited at most once, whatever
+ * the subject.
  *
  * Threads  built by one; then only read, by any.
  * Memory   own: subjset_new -> subjset_free; everything is copied.
@@ -20,8 +21,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/rt/err.h"
+
+enum { SUBJSET_TOKENS_MAX = 32 }; /* subjects of more tokens take a slower way */
 
 struct subjset;
 
@@ -38,6 +42,19 @@ struct subjset_hit {
 enum err subjset_new(const char *const *patterns, uint32_t n, struct subjset **ret);
 void subjset_free(struct subjset *s); /* NULL is fine */
 
+/* A subject's tokens, found once for all sets that are asked about it. */
+struct subjset_tokens {
+    const uint8_t *subject;
+    size_t len;
+    uint32_t n; /* 0: an empty token, which nothing covers; SUBJSET_TOKENS_MAX + 1: more than fit */
+    struct {
+        uint32_t off, len, hash;
+    } at[SUBJSET_TOKENS_MAX];
+};
+void subjset_split(struct subjset_tokens *ret, const uint8_t *subject, size_t len);
+/* As subjset_match. borrow  t */
+struct subjset_hit subjset_match_tokens(const struct subjset *s, const struct subjset_tokens *t, const uint8_t *queue, size_t queue_len);
+
 /* Patterns that cover the subject as published: `*` and `>` are ordinary tokens in it; with an empty token nothing covers it.
  *   borrow  queue; len 0: none */
 struct subjset_hit subjset_match(const struct subjset *s, const uint8_t *subject, size_t len, const uint8_t *queue, size_t queue_len);
@@ -46,7 +63,73 @@ struct subjset_hit subjset_cover(const struct subjset *s, const uint8_t *subject
 /* Whether some subject is covered by the (valid) pattern and by one of the set, whatever its queue. */
 bool subjset_overlap(const struct subjset *s, const uint8_t *pattern, size_t len);
 
+/* Whether len bytes are equal. */
+static inline bool
+subjset_equal(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    uint64_t x, y;
+    uint32_t v, w;
+
+    if (len >= 8) {
+        for (size_t i = 0; i + 8 < len; i += 8) {
+            memcpy(&x, a + i, 8);
+            memcpy(&y, b + i, 8);
+            if (x != y)
+                return false;
+        }
+        memcpy(&x, a + len - 8, 8);
+        memcpy(&y, b + len - 8, 8);
+        return x == y;
+    }
+    if (len >= 4) {
+        memcpy(&v, a, 4);
+        memcpy(&w, b, 4);
+        if (v != w)
+            return false;
+        memcpy(&v, a + len - 4, 4);
+        memcpy(&w, b + len - 4, 4);
+        return v == w;
+    }
+    return len == 0 || (a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]);
+}
+
+static inline uint64_t
+subjset_word(const uint8_t *p)
+{
+    uint64_t w;
+    memcpy(&w, p, sizeof(w));
+    return w;
+}
+
+/* Every bit of a and b in all of the result: the two halves of their product. */
+static inline uint64_t
+subjset_mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128 p = (unsigned __int128)a * b;
+    return (uint64_t)p ^ (uint64_t)(p >> 64);
+}
+
 /* A hash for tables whose keys peers do not choose: quick, and no secret. */
-uint32_t subjset_hash(const uint8_t *p, size_t len, uint32_t seed);
+static inline uint32_t
+subjset_hash(const uint8_t *p, size_t len, uint32_t seed)
+{
+    const uint64_t k = UINT64_C(0x9e3779b97f4a7c15);
+    const uint8_t *end = p + len;
+    uint64_t h = (seed + len + 1) * k, w = 0;
+
+    for (; end - p > 8; p += 8)
+        h = subjset_mix(h ^ subjset_word(p), k);
+    if (len >= 8) {
+        w = subjset_word(end - 8); /* some of its bytes for the second time */
+    } else if (len >= 4) {
+        uint32_t a, b;
+        memcpy(&a, p, sizeof(a));
+        memcpy(&b, end - 4, sizeof(b));
+        w = ((uint64_t)a << 32) | b;
+    } else if (len > 0) {
+        w = ((uint64_t)p[0] << 16) | ((uint64_t)p[len / 2] << 8) | end[-1];
+    }
+    return (uint32_t)subjset_mix(h ^ w, k);
+}
 
 #endif

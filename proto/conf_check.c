@@ -168,6 +168,7 @@ struct conf_check_writer {
     struct rng              *rng;   /* NULL: always the same spelling */
     struct conf_check_world *world; /* where values and entries may go instead; NULL: nowhere */
     bool                     variable; /* this is the text of a variable: it includes no files */
+    const struct conf_value *top;      /* all of what is written */
 };
 
 static bool
@@ -273,7 +274,7 @@ conf_check_escaped(struct conf_check_writer *w, struct conf_str s, bool bare)
     for (uint32_t i = 0; i < s.len; i++) {
         uint8_t c = (uint8_t)s.bytes[i];
         bool    special = c < 0x20 || c == '\\' || c == '"' || (bare && strchr(" ;,]}'", c) != NULL);
-        if (!special && !conf_check_may(w, 5))
+        if ((!special && !conf_check_may(w, 5)) || (c == '\n' && !bare && conf_check_may(w, 30)))
             fputc(c, w->out);
         else if (strchr("\t\n\r\"\\", c) != NULL && c != 0 && conf_check_may(w, 60))
             fprintf(w->out, "\\%c", c == '\t' ? 't' : c == '\n' ? 'n' : c == '\r' ? 'r' : c);
@@ -421,6 +422,17 @@ conf_check_end(struct conf_check_writer *w, const char *words, bool line, bool l
     conf_check_blank(w, true);
 }
 
+/* Is this a key anywhere in v? Then it is no name for a variable. */
+static bool
+conf_check_is_key(const struct conf_value *v, const char *name)
+{
+    bool found = conf_str_is(v->key, name);
+
+    for (uint32_t i = 0; !found && (v->type == CONF_MAP || v->type == CONF_ARRAY) && i < v->list.n; i++)
+        found = conf_check_is_key(&v->list.items[i], name);
+    return found;
+}
+
 /* Make a text of its own: an environment variable or a file. False: there is no room for it. */
 static bool
 conf_check_apart(struct conf_check_writer *w, const struct conf_value *v, uint32_t from, uint32_t to, bool file, char name[16])
@@ -442,7 +454,7 @@ conf_check_apart(struct conf_check_writer *w, const struct conf_value *v, uint32
     (void)fclose(apart.out); /* memory */
     /* Texts inside it were added meanwhile: it cannot know its number before. */
     (void)snprintf(name, 16, file ? "f%u" : "V%u", w->world->n);
-    bool ok = (file || strlen(bytes) == len) && conf_check_add(w->world, file, name, bytes, len);
+    bool ok = (file || (strlen(bytes) == len && !conf_check_is_key(w->top, name))) && conf_check_add(w->world, file, name, bytes, len);
     free(bytes);
     return ok;
 }
@@ -522,7 +534,7 @@ conf_check_write(const struct conf_value *top, uint64_t seed, struct conf_check_
 {
     char                    *bytes = NULL;
     struct rng               rng;
-    struct conf_check_writer w = {.out = open_memstream(&bytes, ret_len), .rng = seed == 0 ? NULL : &rng, .world = world};
+    struct conf_check_writer w = {.out = open_memstream(&bytes, ret_len), .rng = seed == 0 ? NULL : &rng, .world = world, .top = top};
 
     ASSERT(w.out != NULL);
     rng_init(&rng, seed);

@@ -101,27 +101,46 @@ conf_digest_str(struct conf_digest *g, struct conf_str s)
     conf_digest_put(g, "\"", 1);
 }
 
-/* Digits and decimal exponent of f: d.ddd times ten to the exponent, in the fewest digits that read back as f. */
+/* The next larger number of as many digits; text is one as strfromd writes it with an exponent. False: there would be one digit more. */
+static bool
+conf_digest_next(char *text)
+{
+    char *p = strchr(text, 'e');
+
+    while (p > text) {
+        p--;
+        if (*p == '.')
+            continue;
+        if (*p != '9') {
+            (*p)++;
+            return true;
+        }
+        *p = '0';
+    }
+    return false;
+}
+
+/* Digits and decimal exponent of f >= 0: d.ddd times ten to the exponent, in the fewest digits that read back as f. Those nearest to f are tried
+ * first; where the doubles below f are nearer to each other than those above (f is a power of two), only the next larger ones may do. */
 static int
 conf_digest_shortest(double f, char digits[32], size_t *ret_n)
 {
     char text[64];
 
-    for (int precision = 0; precision <= 17; precision++) {
+    for (int precision = 0; precision <= 16; precision++) { /* 17 digits always do */
         char form[] = {'%', '.', (char)('0' + precision / 10), (char)('0' + precision % 10), 'e', '\0'};
-        (void)strfromd(text, sizeof(text), form, f); /* it fits: 17 digits */
-        if (strtod(text, NULL) == f)
+        (void)strfromd(text, sizeof(text), form, f); /* it fits */
+        if (strtod(text, NULL) == f || (conf_digest_next(text) && strtod(text, NULL) == f))
             break;
     }
+    ASSERT(strtod(text, NULL) == f);
     size_t n = 0;
     char  *p = text;
     for (; *p != 'e'; p++) {
         if (*p != '.')
             digits[n++] = *p;
     }
-    while (n > 1 && digits[n - 1] == '0')
-        n--;
-    *ret_n = n;
+    *ret_n = n; /* the last one is no zero: with one less it would have read back, too */
     return (int)strtol(p + 1, NULL, 10);
 }
 
@@ -144,8 +163,6 @@ conf_digest_float(struct conf_digest *g, double f)
             out_byte(&o, '.');
         out_bytes(&o, digits + 1, n - 1);
         out_str(&o, exp < 0 ? "e-" : "e+");
-        if (exp >= 0 && exp < 10)
-            out_byte(&o, '0');
         out_u64(&o, (uint64_t)(exp < 0 ? -exp : exp));
     } else if (exp < 0) {
         out_str(&o, "0.");

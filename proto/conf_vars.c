@@ -99,7 +99,7 @@ conf_var_parse(struct conf_parser *p, const char *name, const struct conf_pos *p
     size_t          len = strlen(text);
     struct conf_str copy;
 
-    if (len > CONF_BYTES_MAX - p->n_bytes - sizeof(CONF_VAR_KEY)) {
+    if (len + sizeof(CONF_VAR_KEY) > CONF_BYTES_MAX - p->n_bytes) {
         (void)conf_fail_plain(p, "The configuration is too large."); /* its verdict is the line below */
         return ERR_LIMIT;
     }

@@ -1,10 +1,10 @@
 #include "proto/http.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "core/rt/assert.h"
 #include "core/rt/util.h"
+#include "proto/out.h"
 
 enum http_flag {
     HTTP_HAS_HOST = 1,
@@ -47,10 +47,31 @@ http_is_host(uint8_t c)
     return http_is_alnum(c) || (c != 0 && strchr("!$%&'()*+,-.:;=[]_~", c) != NULL);
 }
 
+static uint8_t
+http_lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+/* In any letter case; word is ASCII. */
+static bool
+http_begins(const uint8_t *s, size_t len, const char *word)
+{
+    size_t n = strlen(word);
+
+    if (len < n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (http_lower(s[i]) != http_lower((uint8_t)word[i]))
+            return false;
+    }
+    return true;
+}
+
 static bool
 http_is(const uint8_t *s, size_t len, const char *word)
 {
-    return strlen(word) == len && strncasecmp((const char *)s, word, len) == 0;
+    return strlen(word) == len && http_begins(s, len, word);
 }
 
 static struct nats_view
@@ -106,9 +127,9 @@ http_target(struct http_parser *p, const uint8_t *buf, uint32_t off, uint32_t le
         return http_is(buf, p->method_len, "OPTIONS");
     }
     if (s[0] != '/') {
-        if (len > 7 && strncasecmp((const char *)s, "http://", 7) == 0)
+        if (http_begins(s, len, "http://"))
             skip = 7;
-        else if (len > 8 && strncasecmp((const char *)s, "https://", 8) == 0)
+        else if (http_begins(s, len, "https://"))
             skip = 8;
         else
             return false;
@@ -496,6 +517,13 @@ http_query_get(struct nats_view query, const char *name, char *to, size_t cap, s
 
 /* ---- dates ---- */
 
+static void
+http_two(struct out *o, uint32_t v)
+{
+    out_byte(o, (char)('0' + v / 10 % 10));
+    out_byte(o, (char)('0' + v % 10));
+}
+
 void
 http_date(int64_t unix_s, char to[HTTP_DATE_LEN + 1])
 {
@@ -513,6 +541,23 @@ http_date(int64_t unix_s, char to[HTTP_DATE_LEN + 1])
     uint32_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     uint32_t mp = (5 * doy + 2) / 153, d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9;
     uint32_t y = yoe + era * 400 + (m <= 2);
-    (void)snprintf(to, HTTP_DATE_LEN + 1, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[day % 7], d % 100, months[(m - 1) % 12], y % 10000,
-                   s / 3600 % 24, s / 60 % 60, s % 60);
+    struct out o;
+    out_init(&o, to, HTTP_DATE_LEN + 1);
+    out_str(&o, days[day % 7]);
+    out_str(&o, ", ");
+    http_two(&o, d);
+    out_byte(&o, ' ');
+    out_str(&o, months[(m - 1) % 12]);
+    out_byte(&o, ' ');
+    http_two(&o, y / 100);
+    http_two(&o, y % 100);
+    out_byte(&o, ' ');
+    http_two(&o, s / 3600);
+    out_byte(&o, ':');
+    http_two(&o, s / 60 % 60);
+    out_byte(&o, ':');
+    http_two(&o, s % 60);
+    out_str(&o, " GMT");
+    out_byte(&o, '\0');
+    ASSERT(!o.full && o.len == HTTP_DATE_LEN + 1);
 }

@@ -2,6 +2,9 @@
  * paths and queries of what was taken decode into the room that they were promised.
  *
  * With clang: ninja proto/http_fuzz && proto/http_fuzz -max_len=300 proto/corpus/http. Elsewhere fuzz_main.c replays the corpus. */
+#include <string.h>
+
+#include "core/rt/assert.h"
 #include "core/rt/util.h"
 #include "proto/http_check.h"
 

@@ -96,15 +96,6 @@ def ipv6():
         return False
 
 
-def test_a_port_in_use_is_named(server, server_bin, server_args):
-    done = run(server_bin, "-a", "127.0.0.1", "-p", str(server.port), *server_args)
-    assert done.returncode != 0
-    where = f"127.0.0.1:{server.port}"
-    assert f'[FTL] Error listening on port: {where}, "listen tcp {where}: bind: address already in use"' in done.stderr
-    assert done.stderr.count("[FTL]") == 1
-    server.check_serves()
-
-
 def test_a_log_file_that_cannot_be_opened_is_named(server_bin, server_args):
     done = run(server_bin, "-l", "/nonexistent/x.log", *server_args)
     assert done.returncode != 0 and "/nonexistent/x.log" in done.stderr

@@ -24,7 +24,7 @@ broker_init(struct broker *b, struct shard *sh, const struct broker_cfg *cfg)
         if (i != sh->id)
             b->inline_max = (uint32_t)min_u64(b->inline_max, mbox_rec_max(sh->out[i]) / 4);
     }
-    struct interest_cfg ic = {.shard_id = sh->id, .n_shards = sh->n_shards, .n_subs_max = cfg->n_subs_max, .key = cfg->key};
+    struct interest_cfg ic = {.shard_id = sh->id, .n_shards = sh->n_shards, .n_subs_max = cfg->n_subs_max, .no_cache = cfg->no_cache, .key = cfg->key};
     b->ix = interest_new(&ic);
     if (sh->n_shards > 1)
         b->reserve = fault_map(BROKER_RESERVE_LEN);

@@ -128,6 +128,7 @@ struct broker_cfg {
     void *ops_arg;
     struct hash_key key;     /* the same for all shards */
     uint32_t n_subs_max;
+    bool no_cache;           /* disable_sublist_cache */
     uint64_t seed;
 };
 

@@ -370,6 +370,7 @@ interest_new(const struct interest_cfg *cfg)
     ix->n_shards = cfg->n_shards;
     ix->n_subs_max = cfg->n_subs_max == 0 ? INTEREST_SUBS_MAX : (uint32_t)min_u64(cfg->n_subs_max, INTEREST_SUBS_MAX);
     ix->key = cfg->key;
+    ix->no_cache = cfg->no_cache;
     for (uint64_t i = 0; i < N_ELEMS(ix->mul); i++)
         ix->mul[i] = hash_bytes(&ix->key, &i, sizeof i);
     for (uint32_t i = 0; i < ACC_BUCKETS; i++)
@@ -382,7 +383,7 @@ interest_new(const struct interest_cfg *cfg)
     struct tagtab *tabs[] = {&ix->exact, &ix->remote, &ix->heads, &ix->names, &ix->twigtab};
     for (uint32_t i = 0; i < N_ELEMS(tabs); i++)
         tagtab_init(tabs[i]);
-    if (cache_init(ix, cfg->n_cached_max == 0 ? CACHE_SLOTS : cfg->n_cached_max) != OK) {
+    if (cache_init(ix, cfg->no_cache ? 1 : cfg->n_cached_max == 0 ? CACHE_SLOTS : cfg->n_cached_max) != OK) {
         interest_free(ix);
         ix = NULL;
     }

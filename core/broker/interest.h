@@ -120,6 +120,7 @@ struct interest_cfg {
     uint32_t shard_id, n_shards;
     uint32_t n_subs_max;    /* of this shard; 0, or more than that: INTEREST_SUBS_MAX */
     uint32_t n_cached_max;  /* results kept; 0 = default (8192); rounded to a power of two, at least 8 */
+    bool no_cache;          /* none: every match is worked out anew */
     struct hash_key key;
 };
 

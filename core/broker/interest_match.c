@@ -310,6 +310,10 @@ match_slow(struct interest *ix, uint32_t acc, const uint8_t *subject, uint32_t l
     __builtin_prefetch(tagtab_home(&ix->exact, hash_tag(hash)));
     __builtin_prefetch(tagtab_home(&ix->remote, hash_tag(hash)));
     ix->n_slow_matches++;
+    if (ix->no_cache) {
+        (void)match_compute(ix, hash, acc, subject, len);
+        return &ix->scratch.m;
+    }
     bool live;
     struct slot *e = cache_find(ix, hash, acc, subject, len, &live);
     if (e != NULL && live) {

@@ -138,6 +138,7 @@ struct interest {
     struct acc_bucket acc_buckets[ACC_BUCKETS];
 
     struct hash_key key;
+    bool no_cache;
     uint64_t mul[6]; /* of interest_mix: secret, odd or not */
     uint32_t shard_id, n_shards, n_subs_max;
 

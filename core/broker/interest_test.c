@@ -107,6 +107,29 @@ assert_told(const struct interest_change *ch, enum interest_tell tell, uint32_t 
     assert_int_equal(ch->n_members, n_members);
 }
 
+/* Without a cache every match is right and nothing is kept: neither a result nor a hint. */
+static void
+without_a_cache_every_match_is_worked_out(void **state)
+{
+    (void)state;
+    struct interest_cfg cfg = {.n_shards = 2, .no_cache = true};
+    hash_key_seed(&cfg.key, 3);
+    struct interest *ix = interest_new(&cfg);
+    struct interest_change ch;
+    uint32_t sub, hint = 0;
+
+    assert_non_null(ix);
+    assert_int_equal(try_add(ix, 0, "orders.*", "", 1, &sub, &ch), OK);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(match(ix, 0, "orders.eu", &hint)->n_lists, 1);
+        assert_int_equal(hint, 0);
+    }
+    assert_int_equal(try_add(ix, 0, "orders.eu", "", 1, &sub, &ch), OK);
+    assert_int_equal(n_plain(ix, 0, "orders.eu"), 2);
+    assert_int_equal(stats(ix).n_cache_hits + stats(ix).n_hint_hits + stats(ix).n_cache, 0);
+    interest_free(ix);
+}
+
 /* ---- what is told to other shards ---- */
 
 /* Literal and wildcard alike: the first plain sub is told, the next are not, nor those who go before the last. */
@@ -698,6 +721,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_a_cache_every_match_is_worked_out),
         cmocka_unit_test(the_first_and_the_last_plain_sub_are_told),
         cmocka_unit_test(every_change_of_a_queue_group_is_told),
         cmocka_unit_test(remote_plain_interest_is_a_bit_per_shard_and_idempotent),

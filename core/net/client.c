@@ -184,7 +184,8 @@ client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m)
     const struct nats_view none = {0};
 
     if (client_has_prefix(s, m->subject_len, "_GR_.", 5) || (m->subject_len >= 5 && memcmp(s, "$NRG.", 5) == 0) ||
-        ((c->flags & CONN_PUB_CHECKED) != 0 && UNLIKELY(!client_auth_may_publish(n, c, s, m->subject_len)))) {
+        /* Asked once, even if the publish has to wait for room: a response may be used up by it. */
+        ((c->flags & (CONN_PUB_CHECKED | CONN_OP_BEGUN)) == CONN_PUB_CHECKED && UNLIKELY(!client_auth_may_publish(n, c, s, m->subject_len)))) {
         client_violation(n, c, NATS_PERM_PUBLISH, client_view(s, m->subject_len), none, none);
         return false;
     }
@@ -278,6 +279,14 @@ client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struc
     return true;
 }
 
+/* A publish as clients write it, on a subject and with a reply that cannot be the server's own. */
+static inline bool
+client_is_usual(const struct nats_op *op)
+{
+    return op->tail != NULL && op->subject[0] != '_' && op->subject[0] != '$' &&
+           (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
+}
+
 static inline enum client_result
 client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
 {
@@ -298,8 +307,8 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
     m.from_shard = (uint8_t)n->sh->id;
     m.hops = 0;
 
-    bool plain = (c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED)) == 0 && op->tail != NULL && op->subject[0] != '_' &&
-                 op->subject[0] != '$' && (op->reply_len == 0 || (op->reply[0] == '_' && op->reply_len > 1 && op->reply[1] == 'I'));
+    uint32_t special = c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED);
+    bool plain = client_is_usual(op) && (LIKELY(special == 0) || (special == CONN_PUB_CHECKED && client_auth_knows(c, op->subject, op->subject_len)));
     enum client_result r;
     n->pub_plain = plain;
     if (UNLIKELY(!plain) && !client_before_pub(n, c, op, &m, &r))

@@ -138,6 +138,7 @@ auth_forget_verdicts(struct client_auth *ca)
     free(ca->pubs);
     free(ca->takes);
     ca->pubs = ca->takes = NULL;
+    ca->last = NULL;
     replies_fini(&ca->replies);
 }
 
@@ -395,7 +396,7 @@ client_auth_may_publish(struct net *n, struct conn *c, const uint8_t *subject, u
 {
     struct client_auth *ca = c->auth;
 
-    if (LIKELY(perms_pub_known(ca->perms, auth_verdicts(&ca->pubs), subject, len)))
+    if (LIKELY(perms_pub_known(ca->perms, auth_verdicts(&ca->pubs), subject, len, &ca->last)))
         return true;
     return ca->perms->responses && replies_use(&ca->replies, &ca->terms, subject, len, n->sh->now);
 }

@@ -46,6 +46,7 @@ struct client_auth {
     const struct auth_user *user;  /* NULL: by token, or nobody yet */
     const struct perms *perms;     /* NULL: everything is allowed */
     struct login_job *job;         /* a hash is being computed */
+    const struct verdict *last;    /* in pubs: about its last publish; NULL: none */
     struct verdicts *pubs, *takes; /* NULL: none asked for yet */
     struct replies replies;
     struct replies_terms terms;
@@ -73,6 +74,13 @@ client_auth_waits(const struct conn *c)
     return c->auth != NULL && c->auth->job != NULL;
 }
 
+/* CONN_PUB_CHECKED: whether it is known, without asking, that it may publish on this subject: it is that of its last publish. */
+static inline bool
+client_auth_knows(const struct conn *c, const uint8_t *subject, uint32_t len)
+{
+    const struct verdict *v = c->auth->last;
+    return v != NULL && v->allowed && verdict_is(v, subject, len);
+}
 /* CONN_PUB_CHECKED: whether it may publish on this subject. */
 bool client_auth_may_publish(struct net *n, struct conn *c, const uint8_t *subject, uint32_t len);
 /* The same as a question: no response is used up by it. */

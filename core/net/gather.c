@@ -502,6 +502,16 @@ gather_put_stats(struct net *n, struct gather_stats *st)
     st->io = *io_stats(n->sh->io);
 }
 
+static struct gather_part *
+gather_new_part(struct net *n)
+{
+    struct gather_part *p = fault_calloc(1, sizeof(*p));
+
+    if (p != NULL)
+        gather_put_stats(n, &p->stats);
+    return p;
+}
+
 /* Go on with the first question. True: its part is complete. */
 static bool
 gather_run(struct net *n, struct gather *g, int64_t *work)
@@ -514,12 +524,9 @@ gather_run(struct net *n, struct gather *g, int64_t *work)
         gs->slot = gs->i_closed = gs->i_pick = 0;
         gs->in_conn = false;
         gs->wall_ns = io_wall(n->sh->io) - io_now(n->sh->io);
-        p = fault_calloc(1, sizeof(*p));
-        g->parts[n->sh->id] = p; /* NULL says that there was no memory */
-        if (p != NULL)
-            gather_put_stats(n, &p->stats);
+        g->parts[n->sh->id] = p = gather_new_part(n);
     }
-    for (bool more = p != NULL && g->kind != GATHER_STATS; more; *work -= GATHER_CONN_WORK) {
+    for (bool more = p != NULL; more; *work -= GATHER_CONN_WORK) {
         if (*work <= 0)
             return false;
         if (g->kind == GATHER_KEYS)
@@ -569,8 +576,11 @@ gather_on_ask(struct net *n, struct gather *g)
 {
     struct gathers *gs = n->gathers;
 
-    ASSERT(gs->n_todo < GATHERS_MAX); /* the asker's duty */
-    gs->todo[(gs->todo_head + gs->n_todo++) % GATHERS_MAX] = g;
+    ASSERT(gs->n_todo + gs->n_quick < GATHERS_MAX); /* the asker's duty */
+    if (g->kind == GATHER_STATS)
+        gs->quick[gs->n_quick++] = g;
+    else
+        gs->todo[(gs->todo_head + gs->n_todo++) % GATHERS_MAX] = g;
     n->again = true;
 }
 
@@ -613,20 +623,33 @@ gather_start(struct net *n, struct gather *g)
         gather_on_ask(n, g);
 }
 
-/* The first question's part is complete: hand it over. False: no room yet. */
+/* This shard's part is complete: hand it over. False: no room yet; whoever makes some wakes us. */
 static bool
 gather_answer(struct net *n, struct gather *g)
 {
-    struct gathers *gs = n->gathers;
-
-    if (n->sh->id != 0 && !gather_tell(n, 0, RECORD_GATHERED, g))
-        return false;
-    gs->todo_head = (gs->todo_head + 1) % GATHERS_MAX;
-    gs->n_todo--;
-    gs->begun = gs->complete = false;
-    if (n->sh->id == 0)
-        gather_on_part(g);
+    if (n->sh->id != 0)
+        return gather_tell(n, 0, RECORD_GATHERED, g);
+    gather_on_part(g); /* g may be gone, and others may have come */
     return true;
+}
+
+/* What is only numbers is answered at once, whatever else is being told. */
+static void
+gather_run_quick(struct net *n)
+{
+    struct gathers *gs = n->gathers;
+    struct gather *now[GATHERS_MAX];
+    uint32_t n_now = gs->n_quick;
+
+    memcpy(now, gs->quick, sizeof(now));
+    gs->n_quick = 0;
+    for (uint32_t i = 0; i < n_now; i++) {
+        struct gather *g = now[i];
+        if (g->parts[n->sh->id] == NULL)
+            g->parts[n->sh->id] = gather_new_part(n); /* NULL says that there was no memory */
+        if (!gather_answer(n, g))
+            gs->quick[gs->n_quick++] = g;
+    }
 }
 
 void
@@ -642,16 +665,23 @@ gather_on_handled(struct net *n)
         else
             link = &g->next;
     }
+    if (gs->n_quick > 0)
+        gather_run_quick(n);
     while (gs->n_todo > 0 && work > 0) {
         struct gather *g = gs->todo[gs->todo_head];
         gs->complete = gs->complete || gather_run(n, g, &work);
+        if (gs->complete && n->sh->id != 0 && !gather_tell(n, 0, RECORD_GATHERED, g))
+            return; /* whoever makes room wakes us */
         if (!gs->complete)
             break;
-        if (!gather_answer(n, g))
-            return; /* whoever makes room wakes us */
+        gs->todo_head = (gs->todo_head + 1) % GATHERS_MAX;
+        gs->n_todo--;
+        gs->begun = gs->complete = false;
         work -= GATHER_CONN_WORK;
+        if (n->sh->id == 0)
+            gather_on_part(g);
     }
-    if (gs->n_todo > 0)
+    if (gs->n_todo > 0 || (gs->n_quick > 0 && n->sh->id == 0))
         n->again = true;
 }
 

@@ -27,6 +27,8 @@ struct closed_entry {
 /* What a shard knows of questions. */
 struct gathers {
     struct gather *asked;            /* asked by this shard, and not in all mailboxes yet */
+    struct gather *quick[GATHERS_MAX]; /* GATHER_STATS: answered before the others, at once */
+    uint32_t n_quick;
     struct gather *todo[GATHERS_MAX]; /* a ring */
     uint32_t todo_head, n_todo;
     /* the first of todo */

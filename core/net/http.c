@@ -52,6 +52,7 @@ struct http_conn {
     char text[HTTP_TEXT_MAX];
     uint32_t text_len;
     char *body;
+    uint64_t body_cap; /* counted in http.body_bytes */
     uint64_t body_len, off; /* off: sent of text and body together */
     uint64_t n_lingered;
 };
@@ -63,6 +64,7 @@ struct http {
     bool listener_open, stopping;
     uint32_t n_conns, n_socks; /* without, with closing ones */
     uint64_t in_bytes;         /* of heads beyond HTTP_HEAD_FREE */
+    uint64_t body_bytes;       /* of answers */
     struct list idle, reading, busy; /* by age; busy: everything else that is open */
     struct list dirty, ready;
     uint32_t n_free;
@@ -150,11 +152,12 @@ http_in_give(struct net *n, struct http_conn *c)
 }
 
 static void
-http_body_give(struct http_conn *c)
+http_body_give(struct http *h, struct http_conn *c)
 {
+    h->body_bytes -= c->body_cap;
     free(c->body);
     c->body = NULL;
-    c->body_len = c->off = c->text_len = 0;
+    c->body_cap = c->body_len = c->off = c->text_len = 0;
 }
 
 static void
@@ -164,7 +167,7 @@ http_on_conn_closed(struct net *n, struct http_conn *c)
 
     ASSERT((http_allowed_moves[c->state] & BIT(HTTP_FREE)) != 0);
     http_in_give(n, c);
-    http_body_give(c);
+    http_body_give(h, c);
     list_remove(&c->link);
     c->state = HTTP_FREE;
     h->n_socks--;
@@ -234,6 +237,8 @@ http_give_page(struct net *n, struct http_conn *c, const struct http_page *p)
         c->keep_alive = false;
     http_write_head(n, c, p);
     c->body = p->body;
+    c->body_cap = p->len;
+    n->http->body_bytes += p->len;
     c->body_len = c->head_only ? 0 : p->len;
     c->off = 0;
     http_move(n, c, HTTP_WRITING);
@@ -269,10 +274,22 @@ http_answer(struct net *n, struct http_ref ref, const struct http_page *p)
         return;
     }
     c->gen++; /* one answer for each request */
+    if (n->http->body_bytes > 0 && n->http->body_bytes + p->len > HTTP_BODIES_MAX) {
+        free(p->body);
+        COUNT(&n->sh->counters, http_refused, 1);
+        http_give_page(n, c, &(struct http_page){.status = 503});
+        return;
+    }
     http_give_page(n, c, p);
 }
 
 /* ---- requests ---- */
+
+bool
+http_may_log(struct net *n)
+{
+    return net_may_log(n, NET_QUIET_HTTP);
+}
 
 bool
 http_is_loopback(const struct addr *a)
@@ -282,16 +299,11 @@ http_is_loopback(const struct addr *a)
 }
 
 bool
-http_is_allowed(const struct http_cfg *cfg, const struct addr *a)
+http_is_within(const struct addr *a, uint8_t family, const uint8_t ip[16], uint8_t bits)
 {
-    for (uint32_t i = 0; i < cfg->n_allow; i++) {
-        const struct http_allow *net = &cfg->allow[i];
-        uint32_t whole = net->bits / 8, rest = net->bits % 8;
-        if (net->addr.family == a->family && memcmp(net->addr.ip, a->ip, whole) == 0 &&
-            (rest == 0 || ((net->addr.ip[whole] ^ a->ip[whole]) >> (8 - rest)) == 0))
-            return true;
-    }
-    return false;
+    uint32_t whole = bits / 8, rest = bits % 8;
+
+    return a->family == family && memcmp(ip, a->ip, whole) == 0 && (rest == 0 || ((ip[whole] ^ a->ip[whole]) >> (8 - rest)) == 0);
 }
 
 /* The first len bytes of `in` are done with. */
@@ -330,7 +342,7 @@ http_ask(struct net *n, struct http_conn *c, const struct http_req *req)
         .ref = {.slot = c->slot, .gen = c->gen},
         .path = {.ptr = req->path.ptr, .len = path_len},
         .query = req->query,
-        .trusted = cfg->open || http_is_loopback(&c->peer) || http_is_allowed(cfg, &c->peer),
+        .peer = &c->peer,
     };
     cfg->ops->on_request(cfg->ops_arg, n, &a);
     http_in_drop(n, c, used);
@@ -438,7 +450,7 @@ http_on_recv(struct net *n, struct http_conn *c, const struct io_event *ev)
 static void
 http_done(struct net *n, struct http_conn *c)
 {
-    http_body_give(c);
+    http_body_give(n->http, c);
     if (c->eof || (!c->keep_alive && !c->linger) || n->http->stopping) {
         http_close(n, c);
         return;
@@ -718,7 +730,7 @@ http_free(struct net *n)
     h->cfg->ops->on_stop(h->cfg->ops_arg);
     for (uint32_t i = 0; i < HTTP_SLOTS; i++) { /* those whose sockets did not close in time */
         http_in_give(n, &h->conns[i]);
-        http_body_give(&h->conns[i]);
+        http_body_give(h, &h->conns[i]);
     }
     free(h);
     n->http = NULL;

@@ -17,7 +17,7 @@
  *
  * Bounds   HTTP_CONNS_MAX connections: for one more, that which is idle for longest is closed, else the oldest unfinished head; when all
  *          are being answered the newcomer is. 5 s for a head, 60 s idle, 30 s without progress of a write. Heads of 1 MiB, 100 lines; HTTP_IN_MAX bytes of long
- *          heads in all. HTTP_SEND_TURN_LEN bytes to all of them a turn, so that a large page delays no message.
+ *          heads in all. HTTP_BODIES_MAX bytes of answers in all: 503 above. HTTP_SEND_TURN_LEN bytes to all of them a turn, so that a large page delays no message.
  * Threads  shard 0, all of it.
  * Memory   connections are allocated with the server; heads come from the shard's pool; an answer's body is taken from whoever gives it.
  * Source   sheet 09, 1.1 to 1.3; sheet 05 H21, R5, TOB-NATS-10.
@@ -43,6 +43,7 @@ enum {
     HTTP_IN_MAX = 16 << 20,           /* ... so many bytes */
     HTTP_SEND_LEN = 128 << 10,
     HTTP_SEND_TURN_LEN = 256 << 10,
+    HTTP_BODIES_MAX = 512 << 20,      /* bytes of answers that wait for their readers; one may exceed it alone */
     HTTP_LINGER_LEN = 1 << 20,        /* bytes thrown away at most, in HTTP_LINGER_NS */
 };
 #define HTTP_HEAD_NS (5 * NS_PER_S)
@@ -60,7 +61,7 @@ struct http_ask {
     struct http_ref ref;
     struct nats_view path;  /* decoded; begins with '/' or is "*" */
     struct nats_view query; /* not decoded */
-    bool trusted;           /* the peer may see everything */
+    const struct addr *peer;
 };
 
 /* What it gets. */
@@ -83,19 +84,10 @@ struct http_ops {
     void (*on_stop)(void *arg);
 };
 
-/* A network of peers. */
-struct http_allow {
-    struct addr addr; /* port unused */
-    uint8_t bits;
-};
-
 /* What is configured. Immutable while the server runs. */
 struct http_cfg {
     const char *host;
     uint16_t port; /* 0: any */
-    bool open;     /* every peer is trusted: the address was written out */
-    const struct http_allow *allow; /* besides loopback */
-    uint32_t n_allow;
     uint32_t n_closed_max; /* closed connections that each shard remembers */
     const struct http_ops *ops;
     void *ops_arg;
@@ -120,8 +112,12 @@ void http_on_flush(struct net *n);
  *   take  p->body */
 void http_answer(struct net *n, struct http_ref ref, const struct http_page *p);
 
+/* Whether a page may log one more line about a failed check: so many a second, the others are counted. */
+bool http_may_log(struct net *n);
+
 /* Whether a peer belongs to this machine: 127.0.0.0/8, ::1. */
 bool http_is_loopback(const struct addr *a);
-bool http_is_allowed(const struct http_cfg *cfg, const struct addr *a);
+/* Whether it belongs to the network that begins with these bits of ip. */
+bool http_is_within(const struct addr *a, uint8_t family, const uint8_t ip[16], uint8_t bits);
 
 #endif

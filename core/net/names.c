@@ -81,6 +81,7 @@ static const char *const quiet_what[NET_QUIET_N] = {
     [NET_QUIET_AUTH] = "authentication errors",
     [NET_QUIET_PERMS] = "permissions violations",
     [NET_QUIET_SLOW] = "slow consumers",
+    [NET_QUIET_HTTP] = "failed health checks",
 };
 
 static void
@@ -114,6 +115,7 @@ net_may_log(struct net *n, enum net_quiet_kind kind)
         return true;
     }
     q->n_more++;
+    COUNT(&n->sh->counters, log_withheld, 1);
     return false;
 }
 

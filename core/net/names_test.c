@@ -86,6 +86,7 @@ f14_what_peers_do_wrong_is_logged_ten_times_a_second(void **state)
             n_logged += net_may_log(n, NET_QUIET_PROTOCOL);
         assert_int_equal(n_logged, NET_QUIET_MAX);
         assert_int_equal(n->quiet[NET_QUIET_PROTOCOL].n_more, 10000 - NET_QUIET_MAX);
+        assert_int_equal(w.set->shards[0]->counters.log_withheld, (second + 1) * (10000 - NET_QUIET_MAX));
         assert_true(net_may_log(n, NET_QUIET_AUTH)); /* another kind has its own */
         world_run(&w, 1100 * NS_PER_MS);
         assert_int_equal(n->quiet[NET_QUIET_PROTOCOL].n_more, 0); /* told */

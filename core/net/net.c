@@ -215,6 +215,7 @@ net_on_start(struct shard *sh)
         .ops = &net_broker_ops,
         .ops_arg = n,
         .key = n->cfg->key,
+        .no_cache = n->cfg->no_sublist_cache,
         .seed = io_random(sh->io),
     };
     enum err e = broker_init(&n->broker, sh, &bc);
@@ -337,8 +338,8 @@ net_on_flush(struct shard *sh)
         conn_flush(n, c);
     }
     conn_close_socks(n);
-    /* Connections whose subscriptions were not all taken back are no reason to stay: the peers end, too. */
     http_on_flush(n);
+    /* Connections whose subscriptions were not all taken back are no reason to stay: the peers end, too. */
     if (n->stopping && n->n_socks == 0 && !n->listener_open && http_n_socks(n) == 0)
         sh->done = true;
 }

@@ -72,6 +72,8 @@ struct net_cfg {
     uint32_t ping_max;
     bool headers;
     bool no_stall; /* no_fast_producer_stall */
+    bool write_retry;      /* write_timeout: retry: a missed write_deadline is told, and the connection lives on */
+    bool no_sublist_cache; /* disable_sublist_cache */
     const struct auth *auth; /* NULL: no login is required */
     bool trace_headers;        /* a trace shows headers only ... */
     uint32_t max_traced;       /* ... and so many bytes of a payload; 0: all */
@@ -167,7 +169,7 @@ struct net_texts {
 };
 
 /* What peers do wrong is logged NET_QUIET_MAX times a second for each kind; the rest is counted, and the count logged. */
-enum net_quiet_kind { NET_QUIET_PROTOCOL, NET_QUIET_AUTH, NET_QUIET_PERMS, NET_QUIET_SLOW, NET_QUIET_N };
+enum net_quiet_kind { NET_QUIET_PROTOCOL, NET_QUIET_AUTH, NET_QUIET_PERMS, NET_QUIET_SLOW, NET_QUIET_HTTP, NET_QUIET_N };
 struct net_quiet {
     uint32_t n, n_more; /* logged, and not logged, since the timer was armed */
 };

@@ -129,6 +129,7 @@ net_reload_switch(struct net *n, struct net_reload *r)
     struct net_texts old = n->texts;
 
     ASSERT(n->reload.r == NULL);
+    COUNT(&n->sh->counters, reloads, 1);
     n->cfg = r->cfg;
     n->texts = r->texts[n->sh->id];
     r->texts[n->sh->id] = old;
@@ -212,9 +213,11 @@ net_reload_step(struct net *n)
     for (uint32_t i = 0; n->reload.slot != 0; i++) {
         struct conn *c = net_conn(n, n->reload.slot);
         if (i >= RELOAD_SLICE_MAX || (i % RELOAD_CLOCK_EVERY == RELOAD_CLOCK_EVERY - 1 && io_now(n->sh->io) > until) || !reload_check(n, c)) {
+            COUNT(&n->sh->counters, reload_cuts, 1);
             n->again = true;
             return;
         }
+        COUNT(&n->sh->counters, reload_conns, 1);
         n->reload.slot = c->next;
     }
     reload_finish(n);

@@ -251,6 +251,9 @@ connections_are_looked_at_in_slices(void **state)
     }
     for (uint32_t slot = n->all_head; slot != 0; slot = net_conn(n, slot)->next)
         assert_int_equal(net_conn(n, slot)->lim.max_payload, 77);
+    assert_int_equal(w.set->shards[0]->counters.reloads, 1);
+    assert_int_equal(w.set->shards[0]->counters.reload_conns, N);
+    assert_true(w.set->shards[0]->counters.reload_cuts >= N / RELOAD_SLICE_MAX - 1);
     reload_end(&w, &re);
     for (int i = 0; i < N; i++)
         sim_peer_free(p[i]);

@@ -51,6 +51,10 @@
     X(stalls,                   "times a publisher was held up because of a consumer's backlog")            \
     X(recv_paused,              "times a connection's reading stopped: a full mailbox, or no memory")       \
     X(bufs_refused,             "buffers the pool refused at its limit or for want of memory")              \
+    X(log_withheld,             "log lines about clients' mistakes that were only counted")                 \
+    X(reloads,                  "configurations that this shard took over while it served")                 \
+    X(reload_conns,             "connections looked at again because of them")                              \
+    X(reload_cuts,              "times that this took more than a turn")                                    \
     /* monitoring */                                                                                        \
     X(http_conns,               "HTTP connections accepted")                                                \
     X(http_requests,            "HTTP requests, whatever they asked for")                                   \

@@ -124,8 +124,21 @@ file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_len, char 
     return e;
 }
 
+unsigned
+file_mode(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (unsigned)st.st_mode & 07777 : 0;
+}
+
 bool
 file_rename(const char *from, const char *to, char ret_why[FILE_WHY_MAX])
 {
     return rename(from, to) == 0 || file_refused("rename", to, ret_why);
+}
+
+bool
+file_remove(const char *path, char ret_why[FILE_WHY_MAX])
+{
+    return unlink(path) == 0 || file_refused("remove", path, ret_why);
 }

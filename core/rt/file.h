@@ -23,7 +23,10 @@ bool file_write(const char *path, unsigned mode, const void *bytes, size_t len, 
  *   own   *ret_bytes, by free
  *   fail  ERR_NOENT, ERR_ACCESS, ...: ret_why (128 bytes) has the system's word; ERR_LIMIT (longer than max), ERR_NOMEM */
 enum err file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_len, char ret_why[128]);
+/* Its permission bits; 0 when the system does not say. */
+unsigned file_mode(const char *path);
 /* Give a file another name, in place of whatever has it. */
 bool file_rename(const char *from, const char *to, char ret_why[FILE_WHY_MAX]);
+bool file_remove(const char *path, char ret_why[FILE_WHY_MAX]);
 
 #endif

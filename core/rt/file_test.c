@@ -47,7 +47,30 @@ a_file_is_overwritten_with_its_new_rights(void **state)
     assert_non_null(fgets(got, sizeof(got), f));
     assert_string_equal(got, "42");
     (void)fclose(f);
-    assert_int_equal(unlink(path), 0);
+    assert_true(file_remove(path, why));
+    assert_false(file_remove(path, why));
+    assert_non_null(strstr(why, "remove /tmp/"));
+    assert_non_null(strstr(why, ": no such file or directory"));
+}
+
+/* What had the name before is gone. */
+static void
+a_file_takes_the_place_of_another(void **state)
+{
+    char a[64], b[64], why[FILE_WHY_MAX];
+    struct stat st;
+    (void)state;
+
+    (void)snprintf(a, sizeof(a), "%s/a", dir);
+    (void)snprintf(b, sizeof(b), "%s/b", dir);
+    assert_true(file_write(a, 0600, "1", 1, why));
+    assert_true(file_write(b, 0600, "22", 2, why));
+    assert_true(file_rename(a, b, why));
+    assert_int_equal(stat(b, &st), 0);
+    assert_int_equal(st.st_size, 1);
+    assert_false(file_rename(a, b, why));
+    assert_non_null(strstr(why, ": no such file or directory"));
+    assert_true(file_remove(b, why));
 }
 
 static void
@@ -89,6 +112,7 @@ whole_files_are_read(void **state)
         assert_true(file_write(path, 0600, big, n, why));
         assert_int_equal(file_read(path, MAX, &bytes, &len, why), OK);
         assert_int_equal(len, n);
+        assert_int_equal(file_mode(path), 0600);
         assert_memory_equal(bytes, big, n);
         free(bytes);
     }
@@ -97,6 +121,7 @@ whole_files_are_read(void **state)
     assert_int_equal(unlink(path), 0);
     assert_int_equal(file_read(path, MAX, &bytes, &len, why), ERR_NOENT);
     assert_string_equal(why, "no such file or directory");
+    assert_int_equal(file_mode(path), 0);
     (void)file_read(dir, MAX, &bytes, &len, why);
     assert_string_equal(why, "is a directory");
 }
@@ -107,6 +132,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_files_are_read),
         cmocka_unit_test(a_file_is_overwritten_with_its_new_rights),
+        cmocka_unit_test(a_file_takes_the_place_of_another),
         cmocka_unit_test(a_refusal_names_the_file_and_the_reason),
         cmocka_unit_test(a_full_device_is_told),
     };

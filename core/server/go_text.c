@@ -259,17 +259,20 @@ go_bool_parse(const char *text, bool *ret)
     return false;
 }
 
+/* What may come after a place that has room: one character in four, dots, the quote, the NUL. */
+enum { GO_QUOTE_ROOM = 4 + 3 + 1 + 1 };
+
 const char *
 go_quote(const char *bytes, size_t len, char *to, size_t cap)
 {
     static const char plain[] = "abfnrtv", codes[] = "\a\b\f\n\r\t\v";
     size_t n = 0;
 
-    ASSERT(cap >= 8);
+    ASSERT(cap >= GO_QUOTE_ROOM);
     to[n++] = '"';
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)bytes[i];
-        if (n + 8 > cap) {
+        if (n + GO_QUOTE_ROOM > cap) {
             memcpy(to + n, "...", 3);
             n += 3;
             break;
@@ -285,6 +288,7 @@ go_quote(const char *bytes, size_t len, char *to, size_t cap)
             to[n++] = (char)c; /* UTF-8 stays as it is */
     }
     to[n++] = '"';
+    ASSERT(n < cap);
     to[n] = '\0';
     return to;
 }

@@ -27,7 +27,7 @@ enum go_int go_int_parse(const char *text, int64_t *ret);
 /* 1, t, T, true, TRUE, True and their opposites. False: none of them. */
 bool go_bool_parse(const char *text, bool *ret);
 
-/* In double quotes with Go's escapes (%q), cut to fit cap (>= 8). Returns to. */
+/* In double quotes with Go's escapes (%q), cut to fit cap (>= 9). Returns to. */
 const char *go_quote(const char *bytes, size_t len, char *to, size_t cap);
 
 #endif

@@ -84,8 +84,13 @@ monitor_req_free(struct monitor_req *r)
     free(r);
 }
 
-static void
-monitor_start_more(struct monitor *m);
+static void monitor_start_more(struct monitor *m);
+
+static struct monitor_line *
+monitor_line_of(const struct monitor_req *r)
+{
+    return &r->m->lines[r->route->large ? MONITOR_LARGE : MONITOR_SMALL];
+}
 
 /* r is done with: answer, and let the next one begin. */
 static void
@@ -133,10 +138,8 @@ monitor_job_run(struct offload_job *j)
 {
     struct monitor_req *r = CONTAINER_OF(j, struct monitor_req, job);
 
-    if (!r->m->nice) { /* messages before pages, also where there are fewer processors than threads */
-        r->m->nice = true;
-        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), MONITOR_NICE); /* it is only slower to step aside then */
-    }
+    /* Messages before pages, also where there are fewer processors than threads. (Refused: it is slower to step aside then.) */
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), MONITOR_NICE);
     r->next = r->g.shards != 0 && !monitor_parts_ok(r) ? MONITOR_GIVE_UP : r->route->work(r);
     gather_fini(&r->g);
 }
@@ -153,7 +156,7 @@ monitor_job_done(struct offload_job *j)
         monitor_go_on(r);
         return;
     }
-    m->n_running--;
+    monitor_line_of(r)->n_running--;
     monitor_answer(r);
     monitor_start_more(m);
 }
@@ -162,16 +165,17 @@ static void
 monitor_submit(struct monitor_req *r)
 {
     struct monitor *m = r->m;
+    struct monitor_line *line = monitor_line_of(r);
 
     r->job.run = monitor_job_run;
     r->job.done = monitor_job_done;
     if (m->pool != NULL && offload_submit(m->pool, 0, &r->job) == OK)
         return;
     r->next = MONITOR_GIVE_UP;
-    m->n_running--;
+    line->n_running--;
     monitor_answer(r);
     /* Whoever waits is started when somebody else is done; if nobody else is, now. */
-    if (m->n_running == 0)
+    if (line->n_running == 0)
         monitor_start_more(m);
 }
 
@@ -196,12 +200,15 @@ monitor_go_on(struct monitor_req *r)
 static void
 monitor_start_more(struct monitor *m)
 {
-    while (m->n_running < MONITOR_RUN_MAX && !list_empty(&m->waiting)) {
-        struct monitor_req *r = CONTAINER_OF(m->waiting.next, struct monitor_req, link);
-        list_remove(&r->link);
-        list_push_back(&m->running, &r->link);
-        m->n_running++;
-        monitor_go_on(r);
+    for (uint32_t i = 0; i < MONITOR_LINES; i++) {
+        struct monitor_line *line = &m->lines[i];
+        while (line->n_running < line->n_max && !list_empty(&line->waiting)) {
+            struct monitor_req *r = CONTAINER_OF(line->waiting.next, struct monitor_req, link);
+            list_remove(&r->link);
+            list_push_back(&m->running, &r->link);
+            line->n_running++;
+            monitor_go_on(r);
+        }
     }
 }
 
@@ -288,8 +295,20 @@ monitor_begin(struct monitor *m, struct net *n, const struct http_ask *a, const 
         monitor_answer(r);
         return;
     }
-    list_push_back(&m->waiting, &r->link);
+    list_push_back(&monitor_line_of(r)->waiting, &r->link);
     monitor_start_more(m);
+}
+
+/* Whether this peer may see everything. monitor_allow may change while the server runs. */
+static bool
+monitor_trusts(const struct monitor *m, const struct net *n, const struct addr *peer)
+{
+    const struct options *o = &CONTAINER_OF(n->cfg, struct server_cfg, net)->opts;
+    bool trusts = m->open || http_is_loopback(peer);
+
+    for (uint32_t i = 0; !trusts && i < o->n_monitor_allow; i++)
+        trusts = http_is_within(peer, o->monitor_allow[i].family, o->monitor_allow[i].ip, o->monitor_allow[i].bits);
+    return trusts;
 }
 
 static void
@@ -298,11 +317,12 @@ monitor_on_request(void *arg, struct net *n, const struct http_ask *a)
     struct monitor *m = arg;
     size_t len;
 
-    if (monitor_redirect(n, a))
+    bool trusted = monitor_trusts(m, n, a->peer);
+    if (trusted && monitor_redirect(n, a))
         return;
     const char *path = monitor_below_base(m, a->path, &len);
     const struct monitor_route *route = path == NULL ? NULL : monitor_find(path, len);
-    if (!a->trusted && (route == NULL || !route->open)) {
+    if (!trusted && (route == NULL || !route->open)) {
         monitor_say(n, a->ref, 403, "Forbidden: write out an address (http: \"host:port\") or name networks (monitor_allow) to open monitoring.\n");
         return;
     }
@@ -354,15 +374,7 @@ monitor_copy(struct monitor *m, const struct server_cfg *c)
     m->http_host = strdup(o->http_host != NULL ? o->http_host : o->host);
     m->server_name = strdup(c->net.info.server_name);
     (void)strncpy(m->server_id, c->net.info.server_id, sizeof(m->server_id) - 1);
-    if (o->n_monitor_allow > 0)
-        m->allow = fault_calloc(o->n_monitor_allow, sizeof(*m->allow));
-    for (uint32_t i = 0; m->allow != NULL && i < o->n_monitor_allow; i++) {
-        m->allow[i].addr.family = o->monitor_allow[i].family;
-        memcpy(m->allow[i].addr.ip, o->monitor_allow[i].ip, sizeof(m->allow[i].addr.ip));
-        m->allow[i].bits = o->monitor_allow[i].bits;
-    }
-    m->http.n_allow = m->allow != NULL ? o->n_monitor_allow : 0;
-    return m->base != NULL && m->http_host != NULL && m->server_name != NULL && (o->n_monitor_allow == 0 || m->allow != NULL);
+    return m->base != NULL && m->http_host != NULL && m->server_name != NULL;
 }
 
 static bool
@@ -377,23 +389,21 @@ monitor_new(const struct server_cfg *c, struct net_set *set, struct monitor **re
     const struct options *o = &c->opts;
 
     *ret = NULL;
-    if (o->http_port == 0 && o->https_port == 0)
-        return OK;
-    if (o->http_port != 0 && o->https_port != 0) {
-        log_line(LOG_FTL, "Can't start monitoring: can't specify both HTTP (%lld) and HTTPs (%lld) ports", (long long)o->http_port,
-                 (long long)o->https_port);
-        atomic_store(&set->told, true);
-        return ERR_INVAL;
-    }
-    if (o->https_port != 0) {
+    if (o->https_port != 0 && !o->unsupported_warn) {
         log_line(LOG_FTL, "Can't start monitoring: TLS cert and key required for HTTPS"); /* there is no TLS yet */
         atomic_store(&set->told, true);
         return ERR_UNSUPPORTED;
     }
+    if (o->http_port == 0)
+        return OK;
     struct monitor *m = fault_calloc(1, sizeof(*m));
     if (m == NULL)
         return ERR_NOMEM;
-    list_init(&m->waiting);
+    ASSERT(pthread_mutex_init(&m->lock, NULL) == 0);
+    m->lines[MONITOR_SMALL].n_max = MONITOR_RUN_MAX;
+    m->lines[MONITOR_LARGE].n_max = 1;
+    for (uint32_t i = 0; i < MONITOR_LINES; i++)
+        list_init(&m->lines[i].waiting);
     list_init(&m->running);
     m->set = set;
     if (!monitor_copy(m, c)) {
@@ -403,12 +413,11 @@ monitor_new(const struct server_cfg *c, struct net_set *set, struct monitor **re
     m->http_port = o->http_port;
     m->http.host = m->http_host;
     m->http.port = (uint16_t)(o->http_port < 0 ? 0 : o->http_port);
-    m->http.open = o->http_explicit;
-    m->http.allow = m->allow;
+    m->open = o->http_explicit;
     m->http.n_closed_max = (uint32_t)o->max_closed_clients;
     m->http.ops = &monitor_ops;
     m->http.ops_arg = m;
-    if (m->http.open && !monitor_is_loopback_name(m->http_host))
+    if (m->open && !monitor_is_loopback_name(m->http_host))
         log_wrn("Monitoring on %s is open to everybody who reaches it, without encryption", m->http_host);
     set->http = &m->http;
     *ret = m;
@@ -424,7 +433,7 @@ monitor_attach(struct monitor *m, struct shard_set *shards)
     m->n_shards = shards->n_shards;
     m->n_cores = shards->cfg.cpus.n_usable;
     m->start_ns = monitor_wall_ns();
-    return offload_new(1, 1, MONITOR_RUN_MAX, monitor_wake, m, &m->pool);
+    return offload_new(MONITOR_THREADS, 1, MONITOR_RUN_MAX + 1, monitor_wake, m, &m->pool);
 }
 
 static void
@@ -444,9 +453,9 @@ monitor_free(struct monitor *m)
         return;
     m->set->http = NULL;
     offload_free(m->pool);
-    monitor_free_all(&m->waiting);
+    for (uint32_t i = 0; i < MONITOR_LINES; i++)
+        monitor_free_all(&m->lines[i].waiting);
     monitor_free_all(&m->running);
-    free(m->allow);
     free(m->base);
     free(m->http_host);
     free(m->server_name);

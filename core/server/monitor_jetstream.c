@@ -68,14 +68,26 @@ monitor_healthz_ask(struct monitor_req *r)
 }
 
 static void
+healthz_log(struct monitor_req *r, const char *error)
+{
+    char quoted[256];
+    size_t len = nats_quote((const uint8_t *)error, strlen(error), quoted, sizeof(quoted));
+
+    if (!http_may_log(r->n))
+        return;
+    if (r->args.details)
+        log_wrn("Healthcheck failed: 1 errors"); /* as nats-server says it; it could be more */
+    else
+        log_wrn("Healthcheck failed: %.*s", (int)len, quoted);
+}
+
+static void
 healthz_fail(struct monitor_req *r, uint16_t status, const char *type, const char *error)
 {
     struct page *p = &r->page;
 
     r->status = status;
-    char quoted[256];
-    size_t len = nats_quote((const uint8_t *)error, strlen(error), quoted, sizeof(quoted));
-    log_wrn("Healthcheck failed: %.*s", (int)len, quoted);
+    healthz_log(r, error);
     page_open(p, NULL, '{');
     page_str(p, "status", "error");
     if (r->args.details) {

@@ -29,13 +29,13 @@ metric_head(struct page *p, const char *prefix, const char *name, const char *su
     page_text(p, text);
 }
 
-/* One of nats-server's numbers. */
+/* One of nats-server's numbers, of the type that the exporter gives it. */
 static void
-metric_server(struct monitor_req *r, const char *prefix, const char *name, double v)
+metric_server(struct monitor_req *r, const char *prefix, const char *name, const char *type, double v)
 {
     char text[256];
 
-    metric_head(&r->page, prefix, name, "", "gauge", name);
+    metric_head(&r->page, prefix, name, "", type, name);
     (void)snprintf(text, sizeof(text), "%s%s{server_id=\"%s\"} ", prefix, name, r->m->server_id);
     page_text(&r->page, text);
     page_f64(&r->page, NULL, v);
@@ -72,8 +72,8 @@ metrics_varz(struct monitor_req *r)
         {"routes", 0},
         {"remotes", 0},
         {"leafnodes", 0},
-        {"mem", (double)r->m->proc.mem},
-        {"cpu", r->m->proc.cpu},
+        {"mem", (double)r->proc.mem},
+        {"cpu", r->proc.cpu},
         {"cores", r->m->n_cores},
         {"gomaxprocs", r->m->n_shards},
         {"max_connections", (double)r->limits[MONITOR_MAX_CONNECTIONS]},
@@ -84,7 +84,7 @@ metrics_varz(struct monitor_req *r)
     };
 
     for (size_t i = 0; i < N_ELEMS(rows); i++)
-        metric_server(r, "gnatsd_varz_", rows[i].name, rows[i].v);
+        metric_server(r, "gnatsd_varz_", rows[i].name, "gauge", rows[i].v);
 }
 
 static void
@@ -92,14 +92,14 @@ metrics_connz(struct monitor_req *r)
 {
     const uint64_t *n = r->sum.counters;
 
-    metric_server(r, "gnatsd_connz_", "num_connections", (double)r->sum.n_conns);
-    metric_server(r, "gnatsd_connz_", "total", (double)r->sum.n_conns);
-    metric_server(r, "gnatsd_connz_", "pending_bytes", (double)r->sum.pending);
-    metric_server(r, "gnatsd_connz_", "subscriptions", (double)r->sum.interest.n_subs);
-    metric_server(r, "gnatsd_connz_", "in_msgs", (double)n[COUNTER_in_msgs]);
-    metric_server(r, "gnatsd_connz_", "in_bytes", (double)n[COUNTER_in_bytes]);
-    metric_server(r, "gnatsd_connz_", "out_msgs", (double)n[COUNTER_out_msgs]);
-    metric_server(r, "gnatsd_connz_", "out_bytes", (double)n[COUNTER_out_bytes]);
+    metric_server(r, "gnatsd_connz_", "num_connections", "gauge", (double)r->sum.n_conns);
+    metric_server(r, "gnatsd_connz_", "total", "gauge", (double)r->sum.n_conns);
+    metric_server(r, "gnatsd_connz_", "pending_bytes", "gauge", (double)r->sum.pending);
+    metric_server(r, "gnatsd_connz_", "subscriptions", "gauge", (double)r->sum.interest.n_subs);
+    metric_server(r, "gnatsd_connz_", "in_msgs", "counter", (double)n[COUNTER_in_msgs]);
+    metric_server(r, "gnatsd_connz_", "in_bytes", "counter", (double)n[COUNTER_in_bytes]);
+    metric_server(r, "gnatsd_connz_", "out_msgs", "counter", (double)n[COUNTER_out_msgs]);
+    metric_server(r, "gnatsd_connz_", "out_bytes", "counter", (double)n[COUNTER_out_bytes]);
 }
 
 /* What a shard has now: name, help, field of struct gather_stats. */
@@ -160,7 +160,7 @@ monitor_metrics(struct monitor_req *r)
 {
     char text[64];
 
-    monitor_sample(&r->m->proc);
+    monitor_sample(r->m, &r->proc);
     monitor_sum(r);
     metrics_varz(r);
     metrics_connz(r);

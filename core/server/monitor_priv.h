@@ -2,13 +2,15 @@
 #ifndef MIDGE_SERVER_MONITOR_PRIV_H
 #define MIDGE_SERVER_MONITOR_PRIV_H
 
+#include <pthread.h>
+
 #include "core/net/gather.h"
 #include "core/net/http.h"
 #include "core/rt/list.h"
 #include "core/rt/log.h"
 #include "core/rt/offload.h"
 #include "core/server/monitor.h"
-#include "proto/json_page.h"
+#include "core/server/json_page.h"
 
 enum {
     MONITOR_QUERY_MAX = 8192,  /* bytes of a query string */
@@ -44,7 +46,8 @@ struct monitor_route {
     /* Write r->page. Shard 0 if nothing was asked (and !slow), else the pool's thread, which has all parts. */
     enum monitor_next (*work)(struct monitor_req *r);
     bool gathers;       /* ask sets r->g */
-    bool slow;          /* reads files: on the pool's thread in any case */
+    bool slow;          /* reads files: on a pool's thread in any case */
+    bool large;         /* it may be: such pages are made one after the other */
 };
 
 struct monitor_args {
@@ -57,9 +60,22 @@ struct monitor_args {
     bool all, details, js_enabled;
 };
 
+/* What pages in the making wait for, and how many are made. */
+struct monitor_line {
+    struct list waiting;
+    uint32_t n_running, n_max;
+};
+enum { MONITOR_SMALL, MONITOR_LARGE, MONITOR_LINES };
+
+/* What a pool's thread saw of the process. */
+struct monitor_proc {
+    double cpu;            /* percent, one decimal */
+    uint64_t mem;          /* bytes */
+};
+
 struct monitor_req {
     struct offload_job job;
-    struct list link; /* in monitor.waiting or .running */
+    struct list link; /* in its line's waiting, or in monitor.running */
     struct monitor *m;
     struct net *n;    /* shard 0's: not for the pool's thread */
     struct http_ref ref;
@@ -83,25 +99,19 @@ struct monitor_req {
     uint32_t shard;
     uint64_t n_left, skip;
     struct gather_stats sum; /* of all shards */
+    struct monitor_proc proc;
 };
 
 struct monitor_place {
     uint32_t shard, i; /* i-th pick of that shard */
 };
 
-/* What the pool's thread saw of the process. */
-struct monitor_proc {
-    int64_t at_ns, cpu_ns; /* last sample */
-    double cpu;            /* percent, one decimal */
-    uint64_t mem;          /* bytes */
-};
-
 struct monitor {
     struct http_cfg http;
-    struct http_allow *allow;
+    bool open; /* an address was written out: everybody may see everything */
     struct net_set *set;
     struct shard_set *shards;
-    struct offload *pool; /* one thread */
+    struct offload *pool;
     char *base;           /* "" or "/a/b" */
     char *http_host;
     int64_t http_port;    /* as configured */
@@ -109,11 +119,12 @@ struct monitor {
     char server_id[NKEY_TEXT_LEN + 1];
     char *server_name;
     uint32_t n_cores, n_shards;
-    struct list waiting, running;
-    uint32_t n_running;
+    struct monitor_line lines[MONITOR_LINES];
+    struct list running;
     uint64_t hits[MONITOR_STATS_N]; /* shard 0 */
-    struct monitor_proc proc;       /* the pool's thread */
-    bool nice;                      /* the pool's thread has stepped back */
+    pthread_mutex_t lock;           /* the pool's threads: what is below */
+    int64_t sampled_ns, cpu_ns;     /* the last sample */
+    double cpu;
 };
 
 /* monitor_args.c: one parameter. False: r->error says what is wrong with it. Absent or empty: what was there stays. */
@@ -141,7 +152,7 @@ void monitor_sublist(struct page *p, const struct gather_stats *st);
 /* One subscription. acc: with its account. */
 void monitor_sub(struct page *p, const struct gather_sub *s, bool acc);
 /* monitor_proc.c */
-void monitor_sample(struct monitor_proc *p);
+void monitor_sample(struct monitor *m, struct monitor_proc *ret);
 int64_t monitor_wall_ns(void);
 
 /* The pages: ask and work of each. */

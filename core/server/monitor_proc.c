@@ -1,4 +1,4 @@
-/* What the system says of this process. Pool's thread. */
+/* What the system says of this process. Pool's threads. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,17 +42,18 @@ proc_mem(void)
 }
 
 void
-monitor_sample(struct monitor_proc *p)
+monitor_sample(struct monitor *m, struct monitor_proc *ret)
 {
     int64_t now = proc_clock(CLOCK_MONOTONIC), cpu = proc_clock(CLOCK_PROCESS_CPUTIME_ID);
 
-    p->mem = proc_mem();
-    if (p->at_ns != 0 && now - p->at_ns < NS_PER_S)
-        return; /* the last second's figure stands for a second */
-    if (p->at_ns != 0) {
-        uint64_t tenths = (uint64_t)(cpu - p->cpu_ns) * 1000 / (uint64_t)(now - p->at_ns);
-        p->cpu = (double)tenths / 10;
+    ret->mem = proc_mem();
+    ASSERT(pthread_mutex_lock(&m->lock) == 0);
+    if (m->sampled_ns == 0 || now - m->sampled_ns >= NS_PER_S) { /* within a second the last figure stands */
+        if (m->sampled_ns != 0)
+            m->cpu = (double)((uint64_t)(cpu - m->cpu_ns) * 1000 / (uint64_t)(now - m->sampled_ns)) / 10;
+        m->sampled_ns = now;
+        m->cpu_ns = cpu;
     }
-    p->at_ns = now;
-    p->cpu_ns = cpu;
+    ret->cpu = m->cpu;
+    ASSERT(pthread_mutex_unlock(&m->lock) == 0);
 }

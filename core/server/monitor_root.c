@@ -81,13 +81,13 @@ monitor_vars(struct monitor_req *r)
     static const char *const same[] = {"Alloc", "TotalAlloc", "Sys", "HeapAlloc", "HeapSys", "HeapInuse"}, *const none[] = {"Mallocs", "Frees", "NumGC"};
     struct page *p = &r->page;
 
-    monitor_sample(&r->m->proc);
+    monitor_sample(r->m, &r->proc);
     page_text(p, "{\n\"cmdline\": ");
     vars_cmdline(p);
     page_text(p, ",\n\"memstats\": ");
     page_open(p, NULL, '{');
     for (size_t i = 0; i < N_ELEMS(same); i++)
-        page_u64(p, same[i], r->m->proc.mem);
+        page_u64(p, same[i], r->proc.mem);
     for (size_t i = 0; i < N_ELEMS(none); i++)
         page_u64(p, none[i], 0);
     page_close(p, '}');
@@ -131,7 +131,8 @@ const struct monitor_route monitor_routes[] = {
     {"/", "/", .type = "text/html; charset=utf-8", .work = monitor_root, .counts_bad = true},
     {"/accountz", "/accountz", MONITOR_JSON, .ask = monitor_accountz_ask, .work = monitor_accountz, .gathers = true},
     {"/accstatz", "/accstatz", MONITOR_JSON, .ask = monitor_accstatz_ask, .work = monitor_accstatz, .gathers = true},
-    {"/connz", "/connz", .type = "application/json", .cors = true, .indent = 2, .ask = monitor_connz_ask, .work = monitor_connz, .gathers = true},
+    {"/connz", "/connz", .type = "application/json", .cors = true, .indent = 2, .ask = monitor_connz_ask, .work = monitor_connz, .gathers = true,
+     .large = true},
     {"/debug/vars", NULL, .type = "application/json; charset=utf-8", .work = monitor_vars, .slow = true},
     {"/gatewayz", "/gatewayz", MONITOR_JSON, .ask = monitor_gatewayz_ask, .work = monitor_gatewayz},
     {"/healthz", "/healthz", .type = "application/json", .cors = true, .counts_bad = true, .ask = monitor_healthz_ask, .work = monitor_healthz, .open = true},
@@ -142,8 +143,8 @@ const struct monitor_route monitor_routes[] = {
     {"/raftz", NULL, .type = "application/json", .cors = true, .indent = 3, .work = monitor_raftz},
     {"/routez", "/routez", .type = "application/json", .cors = true, .indent = 2, .ask = monitor_routez_ask, .work = monitor_routez},
     {"/stacksz", NULL, .type = "application/json", .cors = true, .work = monitor_stacks, .slow = true},
-    {"/subscriptionsz", "/subsz", MONITOR_JSON, .ask = monitor_subsz_ask, .work = monitor_subsz, .gathers = true},
-    {"/subsz", "/subsz", MONITOR_JSON, .ask = monitor_subsz_ask, .work = monitor_subsz, .gathers = true},
+    {"/subscriptionsz", "/subsz", MONITOR_JSON, .ask = monitor_subsz_ask, .work = monitor_subsz, .gathers = true, .large = true},
+    {"/subsz", "/subsz", MONITOR_JSON, .ask = monitor_subsz_ask, .work = monitor_subsz, .gathers = true, .large = true},
     {"/varz", "/varz", MONITOR_JSON, .ask = monitor_varz_ask, .work = monitor_varz, .gathers = true},
 };
 const uint32_t monitor_n_routes = N_ELEMS(monitor_routes);

@@ -123,7 +123,7 @@ varz_config_tail(struct monitor_req *r, const struct server_cfg *c)
     page_init(p, r->page.indent);
     p->depth = 1;
     p->some[1] = true;
-    page_time(p, "config_load_time", r->m->start_ns);
+    page_time(p, "config_load_time", c->loaded_ns);
     page_str(p, "config_digest", o->digest);
     if (o->server_tags.n > 0)
         page_open(p, "tags", '[');
@@ -171,10 +171,10 @@ varz_counted(struct monitor_req *r)
     const uint64_t *n = r->sum.counters;
     struct page *p = &r->page;
 
-    page_u64(p, "mem", r->m->proc.mem);
+    page_u64(p, "mem", r->proc.mem);
     page_u64(p, "cores", r->m->n_cores);
     page_u64(p, "gomaxprocs", r->m->n_shards);
-    page_f64(p, "cpu", r->m->proc.cpu);
+    page_f64(p, "cpu", r->proc.cpu);
     page_u64(p, "connections", r->sum.n_conns);
     page_u64(p, "total_connections", n[COUNTER_conns_accepted]);
     page_u64(p, "routes", 0);
@@ -201,7 +201,7 @@ monitor_varz(struct monitor_req *r)
     const uint64_t *n = r->sum.counters;
     struct page *p = &r->page;
 
-    monitor_sample(&r->m->proc);
+    monitor_sample(r->m, &r->proc);
     monitor_sum(r);
     page_time(p, "now", r->wall_ns);
     page_uptime(p, "uptime", r->wall_ns - r->m->start_ns);

@@ -110,7 +110,7 @@ struct options {
 
     /* how it works */
     bool disable_sublist_cache, no_header_support;
-    const char *system_account;              /* NULL: "$SYS" */
+    const char *system_account;              /* as named; NULL: not. There is none yet */
     bool no_system_account;
     struct options_pairs feature_flags;      /* values "true" and "false" */
     const char *cluster_name;                /* of a cluster block, for mappings that name a cluster; NULL: none */
@@ -118,6 +118,7 @@ struct options {
     /* who may do what */
     struct auth_conf auth;
     bool auth_plain;                         /* some password is not hashed: worth a warning */
+    bool secrets_open;                       /* the file holds one in plain text, and others may read it: worth another */
     const struct mapping_conf *mappings;     /* of $G */
     uint32_t n_mappings;
 

@@ -46,7 +46,7 @@ auth_key_is(const struct conf_value *v, const char *names)
 static const char *
 auth_read_subject(struct option_reader *r, const struct conf_value *v, bool queues)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
     const char *text = NULL, *part[3];
     size_t len[3], n = 0;
 
@@ -60,7 +60,8 @@ auth_read_subject(struct option_reader *r, const struct conf_value *v, bool queu
     bool one = n == 1 && (queues || len[0] == strlen(text));
     if ((!one && !(n == 2 && queues)) || !subject_valid((const uint8_t *)part[0], len[0])) {
         bool pair = n == 2 && queues;
-        option_fail_at(r, v, "subject %s is not a valid subject", go_quote(pair ? part[0] : text, pair ? len[0] : strlen(text), shown, sizeof(shown)));
+        (void)go_quote(pair ? part[0] : text, pair ? len[0] : strlen(text), shown, sizeof(shown));
+        option_fail_at(r, v, "subject %s is not a valid subject", shown);
         return NULL;
     }
     if (n == 1)
@@ -104,7 +105,7 @@ auth_read_subjects(struct option_reader *r, const struct conf_value *v, bool que
 static void
 auth_read_side(struct option_reader *r, const struct conf_value *v, bool queues, struct auth_subjects *allow, struct auth_subjects *deny)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (v->type != CONF_MAP) {
         auth_read_subjects(r, v, queues, allow);
@@ -121,7 +122,7 @@ auth_read_side(struct option_reader *r, const struct conf_value *v, bool queues,
             auth_read_subjects(r, item, queues, deny);
         else if (!(item->flags & CONF_USED_AS_VARIABLE))
             option_fail_at(r, item, "Unknown field name %s parsing subject permissions, only 'allow' or 'deny' are permitted",
-                           go_quote(item->key.bytes, item->key.len, shown, sizeof(shown)));
+                           option_quote(&item->key, shown));
     }
 }
 
@@ -129,7 +130,7 @@ static void
 auth_read_responses(struct option_reader *r, const struct conf_value *v, struct auth_perms *p)
 {
     static const struct option_row expires = {.keys = "expires", .type = OPT_DUR_STR};
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (v->type != CONF_BOOL && v->type != CONF_MAP) {
         option_fail_at(r, v, "error parsing response permissions, expected a boolean or a map");
@@ -155,7 +156,7 @@ auth_read_responses(struct option_reader *r, const struct conf_value *v, struct 
             else if (option_read_dur(r, &expires, item, &ns) && ns != 0)
                 p->responses_expire_ns = ns < 0 ? -1 : ns;
         } else if (!(item->flags & CONF_USED_AS_VARIABLE)) {
-            option_fail_at(r, item, "Unknown field %s parsing permissions", go_quote(item->key.bytes, item->key.len, shown, sizeof(shown)));
+            option_fail_at(r, item, "Unknown field %s parsing permissions", option_quote(&item->key, shown));
         }
     }
 }
@@ -163,7 +164,7 @@ auth_read_responses(struct option_reader *r, const struct conf_value *v, struct 
 const struct auth_perms *
 option_read_perms(struct option_reader *r, const struct conf_value *v)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (v->type != CONF_MAP) {
         option_fail_at(r, v, "Expected permissions to be a map/struct, got %s", conf_type_name(v->type));
@@ -182,7 +183,7 @@ option_read_perms(struct option_reader *r, const struct conf_value *v)
         else if (auth_key_is(item, "allow_responses publish_allow_responses"))
             auth_read_responses(r, item, p);
         else if (!(item->flags & CONF_USED_AS_VARIABLE))
-            option_fail_at(r, item, "Unknown field %s parsing permissions", go_quote(item->key.bytes, item->key.len, shown, sizeof(shown)));
+            option_fail_at(r, item, "Unknown field %s parsing permissions", option_quote(&item->key, shown));
     }
     if (p != NULL) {
         p->pub = p->pub_allow.n + p->pub_deny.n > 0;
@@ -196,7 +197,7 @@ option_read_perms(struct option_reader *r, const struct conf_value *v)
 static void
 auth_read_conn_types(struct option_reader *r, const struct conf_value *v, uint32_t *ret)
 {
-    char bad[512] = "", shown[128], word[96];
+    char bad[512] = "", shown[OPTION_SHOWN_LEN], word[96];
     size_t n_bad = 0;
 
     if (v->type != CONF_STR && v->type != CONF_ARRAY) {
@@ -217,7 +218,8 @@ auth_read_conn_types(struct option_reader *r, const struct conf_value *v, uint32
             bit |= strcmp(auth_conn_types[k].name, word) == 0 ? auth_conn_types[k].bit : 0;
         *ret |= bit;
         if (bit == 0 && n_bad < sizeof(bad))
-            n_bad += (size_t)snprintf(bad + n_bad, sizeof(bad) - n_bad, "%s%s", n_bad > 0 ? " " : "", go_quote(word, strlen(word), shown, sizeof(shown)));
+            n_bad += (size_t)snprintf(bad + n_bad, sizeof(bad) - n_bad, "%s%s", n_bad > 0 ? " " : "",
+                                      go_quote(word, strlen(word), shown, sizeof(shown)));
     }
     if (n_bad > 0)
         option_fail_at(r, v, "invalid connection types [%s]", bad);
@@ -233,7 +235,7 @@ struct auth_entry {
 static void
 auth_read_entry_key(struct option_reader *r, const struct conf_value *v, struct auth_entry *e)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (auth_key_is(v, "user username")) {
         (void)option_read_text(r, v, &e->user.name);
@@ -251,7 +253,7 @@ auth_read_entry_key(struct option_reader *r, const struct conf_value *v, struct 
             e->user.proxy_required = v->b;
         e->proxy_at = v;
     } else if (!(v->flags & CONF_USED_AS_VARIABLE)) {
-        option_fail_at(r, v, "unknown field %s", go_quote(v->key.bytes, v->key.len, shown, sizeof(shown)));
+        option_fail_at(r, v, "unknown field %s", option_quote(&v->key, shown));
     }
 }
 
@@ -295,7 +297,7 @@ auth_read_entry(struct option_reader *r, const struct conf_value *v, struct auth
 static void
 auth_check_names(struct option_reader *r, const struct conf_value *at, const struct auth_user_conf *users, uint32_t n)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
     uint32_t cap = 16;
 
     while (cap < 2 * n)
@@ -342,7 +344,8 @@ option_read_users(struct option_reader *r, const struct conf_value *v, const str
 bool
 option_read_auth_timeout(struct option_reader *r, const struct conf_value *v, const char *whose, int64_t *ret_ns)
 {
-    static const char advice[] = "is high, consider keeping it under 60 seconds. possibly caused by unquoted duration; use '1m' instead of 1m, for example";
+    static const char advice[] = "is high, consider keeping it under 60 seconds. "
+                                 "possibly caused by unquoted duration; use '1m' instead of 1m, for example";
     char why[GO_WHY_LEN];
     double s;
 
@@ -376,7 +379,7 @@ static void
 auth_read_key(struct option_reader *r, const struct conf_value *v, struct option_auth *b)
 {
     struct auth_conf *a = &b->conf;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (auth_key_is(v, "user username")) {
         (void)option_read_text(r, v, &a->user);
@@ -399,7 +402,7 @@ auth_read_key(struct option_reader *r, const struct conf_value *v, struct option
         if (option_is(r, v, CONF_BOOL) && v->b)
             option_refuse_value(r, v, "proxy_required", "trusted proxies", true);
     } else if (!(v->flags & CONF_USED_AS_VARIABLE)) {
-        option_fail_at(r, v, "unknown field %s", go_quote(v->key.bytes, v->key.len, shown, sizeof(shown)));
+        option_fail_at(r, v, "unknown field %s", option_quote(&v->key, shown));
     }
 }
 

@@ -12,6 +12,7 @@
 #include "core/server/go_text.h"
 #include "core/server/options_auth.h"
 
+#define SPKI "hex-encoded sha256 of DER encoded SubjectPublicKeyInfo"
 #define BLOCK(rows_, ...) {.rows = (rows_), .n = N_ELEMS(rows_), __VA_ARGS__}
 
 /* ---- what to say, and whether */
@@ -101,15 +102,14 @@ block_read_pinned(struct option_reader *r, const struct option_row *row, const s
     const char *text = NULL;
 
     if (v->type != CONF_ARRAY) {
-        option_fail_at(r, v, "error parsing tls config, expected 'pinned_certs' to be a list of hex-encoded sha256 of DER encoded SubjectPublicKeyInfo");
+        option_fail_at(r, v, "error parsing tls config, expected 'pinned_certs' to be a list of " SPKI);
         return;
     }
     for (uint32_t i = 0; i < v->list.n; i++) {
         if (!option_read_text(r, &v->list.items[i], &text))
             continue;
         if (strlen(text) != 64 || strspn(text, "0123456789abcdefABCDEF") != 64)
-            option_fail_at(r, &v->list.items[i], "error parsing tls config, 'pinned_certs' key %.100s does not look like hex-encoded sha256 of DER encoded SubjectPublicKeyInfo",
-                           text);
+            option_fail_at(r, &v->list.items[i], "error parsing tls config, 'pinned_certs' key %.100s does not look like " SPKI, text);
     }
 }
 
@@ -188,8 +188,8 @@ static const char tls_ciphers[] =
 static void
 block_check_tls(struct option_reader *r, const struct conf_value *map)
 {
-    const struct conf_value *cert = conf_get(map, "cert_file"), *key = conf_get(map, "key_file"), *insecure = conf_get(map, "allow_insecure_cipher_suites"),
-                            *ciphers = conf_get(map, "cipher_suites");
+    const struct conf_value *cert = conf_get(map, "cert_file"), *key = conf_get(map, "key_file"), *ciphers = conf_get(map, "cipher_suites"),
+                            *insecure = conf_get(map, "allow_insecure_cipher_suites");
     bool certs = conf_get(map, "certs") != NULL || conf_get(map, "certificates") != NULL;
 
     if ((cert != NULL && cert->type != CONF_STR) || (key != NULL && key->type != CONF_STR))
@@ -502,7 +502,8 @@ static const struct option_row rows_leaf_proxy[] = {
 static const struct option_block block_leaf_proxy = BLOCK(rows_leaf_proxy, .check = block_check_leaf_proxy);
 
 static const struct option_row rows_remotes[] = {
-    {.keys = "url urls", .type = OPT_OWN, .read = block_read_urls, .words = "or text", .wrong = "Expected remote leafnode url to be an array or string, got "},
+    {.keys = "url urls", .type = OPT_OWN, .read = block_read_urls, .words = "or text",
+     .wrong = "Expected remote leafnode url to be an array or string, got "},
     {.keys = "account local", .type = OPT_STR},
     {.keys = "creds credentials", .type = OPT_STR},
     {.keys = "nkey seed", .type = OPT_STR},
@@ -587,7 +588,8 @@ static const struct option_row rows_websocket[] = {
     {.keys = "no_tls", .type = OPT_BOOL},
     {.keys = "tls", .type = OPT_MAP, .block = &options_tls},
     {.keys = "same_origin", .type = OPT_BOOL},
-    {.keys = "allowed_origins allowed_origin allow_origins allow_origin origins origin", .type = OPT_STRS, .wrong = "error parsing allowed origins: unsupported type "},
+    {.keys = "allowed_origins allowed_origin allow_origins allow_origin origins origin", .type = OPT_STRS,
+     .wrong = "error parsing allowed origins: unsupported type "},
     {.keys = "handshake_timeout", .type = OPT_OWN, .read = block_read_ws_timeout},
     {.keys = "compression compress", .type = OPT_BOOL},
     {.keys = "authorization authentication", .type = OPT_MAP, .block = &block_simple_auth},

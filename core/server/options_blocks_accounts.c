@@ -21,6 +21,14 @@ option_nkey_is(const char *text, const char *kinds)
     return text[0] != '\0' && strchr(kinds, text[0]) != NULL && nkey_check(text, strlen(text));
 }
 
+/* A key in quotes, for a message; but who took the wrong one of a pair has put a seed there, which is not shown. */
+static const char *
+option_quote_key(const char *text, size_t len, char shown[OPTION_SHOWN_LEN])
+{
+    bool seed = len >= NKEY_TEXT_LEN && text[0] == 'S';
+    return seed ? "\"[REDACTED]\"" : go_quote(text, len, shown, OPTION_SHOWN_LEN);
+}
+
 /* ---- an account */
 
 static const struct option_row rows_source[] = {{.keys = "account", .type = OPT_STR}, {.keys = "subject", .type = OPT_STR}};
@@ -39,7 +47,7 @@ static void
 account_read_response(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     (void)row;
-    char low[32], shown[128];
+    char low[32], shown[OPTION_SHOWN_LEN];
     uint32_t n = 0;
 
     if (!option_is(r, v, CONF_STR))
@@ -47,20 +55,20 @@ account_read_response(struct option_reader *r, const struct option_row *row, con
     for (; n < v->str.len && n + 1 < sizeof(low); n++)
         low[n] = (char)(v->str.bytes[n] >= 'A' && v->str.bytes[n] <= 'Z' ? v->str.bytes[n] + 32 : v->str.bytes[n]);
     if (n < v->str.len || n == 0 || !option_is_in("single singleton stream chunk chunked", low, n))
-        option_fail_at(r, v, "Unknown response type: %s", go_quote(v->str.bytes, v->str.len, shown, sizeof(shown)));
+        option_fail_at(r, v, "Unknown response type: %s", option_quote(&v->str, shown));
 }
 
 static void
 account_read_threshold(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     (void)row;
-    char shown[128];
+    char shown[OPTION_SHOWN_LEN];
     int64_t ns;
 
     if (v->type != CONF_STR)
         option_fail_at(r, v, "Expected response threshold to be a parseable time duration, got %s", conf_type_name(v->type));
     else if (!go_duration_parse(v->str.bytes, &ns, NULL))
-        option_fail_at(r, v, "Expected response threshold to be a parseable time duration, got %s", go_quote(v->str.bytes, v->str.len, shown, sizeof(shown)));
+        option_fail_at(r, v, "Expected response threshold to be a parseable time duration, got %s", option_quote(&v->str, shown));
 }
 
 static void
@@ -76,11 +84,11 @@ account_read_latency(struct option_reader *r, const struct option_row *row, cons
 static void
 account_check_export(struct option_reader *r, const struct conf_value *map)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
     const struct conf_value *stream = conf_get(map, "stream"), *service = conf_get(map, "service"), *trace = conf_get(map, "allow_trace");
 
     if (stream != NULL && service != NULL && service->type == CONF_STR)
-        option_fail_at(r, service, "Detected service %s but already saw a stream", go_quote(service->str.bytes, service->str.len, shown, sizeof(shown)));
+        option_fail_at(r, service, "Detected service %s but already saw a stream", option_quote(&service->str, shown));
     else if (trace != NULL && stream != NULL)
         option_fail_at(r, trace, "Detected allow_trace directive on non-service");
 }
@@ -129,10 +137,10 @@ account_read_nkey(struct option_reader *r, const struct option_row *row, const s
 {
     (void)row;
     const char *text = NULL;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (option_read_text(r, v, &text) && !option_nkey_is(text, "A"))
-        option_fail_at(r, v, "Not a valid public nkey for an account: %s", go_quote(text, strlen(text), shown, sizeof(shown)));
+        option_fail_at(r, v, "Not a valid public nkey for an account: %s", option_quote_key(text, strlen(text), shown));
 }
 
 static void
@@ -171,7 +179,7 @@ account_read_trace_dest(struct option_reader *r, const struct option_row *row, c
 {
     (void)row;
     const char *text = NULL;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (option_read_text(r, v, &text) && !subject_valid_publish((const uint8_t *)text, strlen(text)))
         option_fail_at(r, v, "Trace destination %s is not valid", go_quote(text, strlen(text), shown, sizeof(shown)));
@@ -202,7 +210,7 @@ account_read_limits(struct option_reader *r, const struct option_row *row, const
 {
     static const char names[] = "max_connections max_conn max_subscriptions max_subs max_payload max_pay max_leafnodes max_leafs";
     (void)row;
-    char shown[256], low[64];
+    char shown[OPTION_SHOWN_LEN], low[64];
 
     if (v->type != CONF_MAP) {
         option_fail_at(r, v, "Expected account limits to be a map/struct, got %s", conf_type_name(v->type));
@@ -216,7 +224,7 @@ account_read_limits(struct option_reader *r, const struct option_row *row, const
         if (low[0] != '\0' && option_is_in(names, low, strlen(low)))
             (void)option_is(r, item, CONF_INT);
         else if (!(item->flags & CONF_USED_AS_VARIABLE))
-            option_fail_at(r, item, "Unknown field %s parsing account limits", go_quote(item->key.bytes, item->key.len, shown, sizeof(shown)));
+            option_fail_at(r, item, "Unknown field %s parsing account limits", option_quote(&item->key, shown));
     }
 }
 
@@ -288,12 +296,12 @@ static void
 callout_read_keys(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     const char *text = NULL;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (option_read_text(r, v, &text) && !option_nkey_is(text, row->words))
         option_fail_at(r, v, "Expected callout %s, got %s",
                        row->words[0] == 'A' ? "user to be a valid public account nkey" : "xkey to be a valid public xkey",
-                       go_quote(text, strlen(text), shown, sizeof(shown)));
+                       option_quote_key(text, strlen(text), shown));
 }
 
 static void
@@ -333,10 +341,10 @@ proxies_read_key(struct option_reader *r, const struct option_row *row, const st
 {
     (void)row;
     const char *text = NULL;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (option_read_text(r, v, &text) && !option_nkey_is(text, "ACNOPUX"))
-        option_fail_at(r, v, "invalid proxy key %s", go_quote(text, strlen(text), shown, sizeof(shown)));
+        option_fail_at(r, v, "invalid proxy key %s", option_quote_key(text, strlen(text), shown));
 }
 
 static const struct option_row rows_trusted[] = {{.keys = "key public_key", .type = OPT_OWN, .read = proxies_read_key}};
@@ -352,7 +360,7 @@ void
 option_read_trusted_keys(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     (void)row;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (v->type != CONF_STR && v->type != CONF_ARRAY) {
         option_fail_at(r, v, "error parsing trusted: unsupported type %s", conf_type_name(v->type));
@@ -363,11 +371,12 @@ option_read_trusted_keys(struct option_reader *r, const struct option_row *row, 
         if (item->type != CONF_STR)
             option_fail_at(r, item, "error parsing trusted: unsupported type in array %s", conf_type_name(item->type));
         else if (!option_nkey_is(item->str.bytes, "O"))
-            option_fail_at(r, item, "trust key %s required to be a valid public operator nkey", go_quote(item->str.bytes, item->str.len, shown, sizeof(shown)));
+            option_fail_at(r, item, "trust key %s required to be a valid public operator nkey", option_quote_key(item->str.bytes, item->str.len, shown));
     }
 }
 
-static const char resolver_wrong[] = "error parsing account resolver, should be MEM or  URL(\"url\") or a map containing dir and type state=[FULL|CACHE])";
+static const char resolver_wrong[] = "error parsing account resolver, should be MEM or  URL(\"url\") "
+                                     "or a map containing dir and type state=[FULL|CACHE])";
 
 static bool
 resolver_word(const struct conf_value *v, const char *words)
@@ -385,7 +394,8 @@ resolver_word(const struct conf_value *v, const char *words)
 static void
 resolver_read_map(struct option_reader *r, const struct conf_value *v)
 {
-    const struct conf_value *type = conf_get(v, "type"), *dir = conf_get(v, "dir"), *del = conf_get(v, "allow_delete"), *hard = conf_get(v, "hard_delete");
+    const struct conf_value *type = conf_get(v, "type"), *dir = conf_get(v, "dir"), *del = conf_get(v, "allow_delete"),
+                            *hard = conf_get(v, "hard_delete");
     bool deletes = del != NULL && option_asks(del), hard_deletes = hard != NULL && option_asks(hard);
 
     if (resolver_word(type, "MEM MEMORY"))

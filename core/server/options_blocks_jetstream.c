@@ -34,13 +34,20 @@ option_asks_jetstream(const struct conf_value *v)
     return !js_word(v, "disabled disable");
 }
 
+bool
+option_asks_no_jetstream(const struct conf_value *v)
+{
+    (void)v;
+    return false;
+}
+
 static void
 js_read_cipher(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     (void)row;
-    char shown[128];
+    char shown[OPTION_SHOWN_LEN];
     if (option_is(r, v, CONF_STR) && !js_word(v, "chacha chachapoly aes"))
-        option_fail_at(r, v, "Unknown cipher type: %s", go_quote(v->str.bytes, v->str.len, shown, sizeof(shown)));
+        option_fail_at(r, v, "Unknown cipher type: %s", option_quote(&v->str, shown));
 }
 
 static void
@@ -69,7 +76,8 @@ js_read_absolute(struct option_reader *r, const struct option_row *row, const st
 {
     const struct option_row size = {.keys = row->keys, .type = OPT_STORE_SIZE};
     if (v->type == CONF_INT && row->max > 0 && (v->i < row->min || v->i > row->max))
-        option_fail_at(r, v, "Expected an absolute size for \"%s\" between %lld and %lld, got %lld", row->keys, (long long)row->min, (long long)row->max, (long long)v->i);
+        option_fail_at(r, v, "Expected an absolute size for \"%s\" between %lld and %lld, got %lld", row->keys, (long long)row->min,
+                       (long long)row->max, (long long)v->i);
     else if (v->type == CONF_INT && v->i < 0)
         option_fail_at(r, v, "Expected an absolute size for \"%s\", got %lld", row->keys, (long long)v->i);
     else

@@ -64,8 +64,8 @@ options_check_lame_duck(struct option_reader *r)
     const struct options *o = r->o;
 
     if (o->lame_duck_grace_ns >= o->lame_duck_duration_ns)
-        options_fail(r->rep, "lame duck grace period (%s) should be strictly lower than lame duck duration (%s)", go_duration_text(o->lame_duck_grace_ns, a),
-                     go_duration_text(o->lame_duck_duration_ns, b));
+        options_fail(r->rep, "lame duck grace period (%s) should be strictly lower than lame duck duration (%s)",
+                     go_duration_text(o->lame_duck_grace_ns, a), go_duration_text(o->lame_duck_duration_ns, b));
 }
 
 static void
@@ -103,13 +103,12 @@ options_check(struct option_reader *r)
     if (o->max_payload > o->max_pending)
         options_fail(r->rep, "max_payload (%lld) cannot be higher than max_pending (%lld)", (long long)o->max_payload, (long long)o->max_pending);
     if (o->http_port != 0 && o->https_port != 0)
-        options_fail(r->rep, "Can't start monitoring: can't specify both HTTP (%lld) and HTTPs (%lld) ports", (long long)o->http_port, (long long)o->https_port);
+        options_fail(r->rep, "Can't start monitoring: can't specify both HTTP (%lld) and HTTPs (%lld) ports", (long long)o->http_port,
+                     (long long)o->https_port);
     options_check_names(r);
     options_check_advertise(r);
     options_check_lame_duck(r);
     options_check_auth(r);
-    if (o->system_account != NULL && strcmp(o->system_account, "$SYS") != 0 && !r->system_found)
-        options_fail(r->rep, "error resolving system account: account missing");
 }
 
 void
@@ -117,6 +116,8 @@ options_log(const struct options *o)
 {
     if (o->auth_plain)
         log_wrn("Plaintext passwords detected, use nkeys or bcrypt");
+    if (o->secrets_open)
+        log_wrn("Configuration file %s holds a plaintext password or token, and others may read it; give it mode 0600", o->config_file);
     if (o->max_payload > PAYLOAD_LARGE)
         log_wrn("Maximum payloads over %.2f MB are generally discouraged and could lead to poor performance", PAYLOAD_LARGE / 1048576.0);
 }

@@ -87,10 +87,17 @@ diff_same_users(const struct auth_conf *a, const struct auth_conf *b)
     bool same = a->n_users == b->n_users && diff_same_perms(a->defaults, b->defaults) && a->required == b->required;
     for (uint32_t i = 0; same && i < a->n_users; i++) {
         const struct auth_user_conf *x = &a->users[i], *y = &b->users[i];
-        same = strcmp(x->name, y->name) == 0 && strcmp(x->pass, y->pass) == 0 && strcmp(x->account, y->account) == 0 && diff_same_perms(x->perms, y->perms) &&
-               x->conn_types == y->conn_types && x->proxy_required == y->proxy_required;
+        same = strcmp(x->name, y->name) == 0 && strcmp(x->pass, y->pass) == 0 && strcmp(x->account, y->account) == 0 &&
+               diff_same_perms(x->perms, y->perms) && x->conn_types == y->conn_types && x->proxy_required == y->proxy_required;
     }
     return same;
+}
+
+static bool
+diff_same_cidrs(const struct options *a, const struct options *b)
+{
+    uint32_t n = a->n_monitor_allow;
+    return n == b->n_monitor_allow && (n == 0 || memcmp(a->monitor_allow, b->monitor_allow, n * sizeof(*a->monitor_allow)) == 0);
 }
 
 static bool
@@ -162,8 +169,8 @@ static bool
 diff_is_own(const struct option_row *row)
 {
     return row->off == OPTION_NOWHERE || row->type == OPT_LISTEN || row->off == OPT(server_tags) || row->off == OPT(server_metadata) ||
-           row->off == OPT(monitor_allow) || row->off == OPT(client_advertise) || row->off == OPT(no_fast_producer_stall) || row->off == OPT(unsupported_warn) ||
-           row->off == OPT(http_host);
+           row->off == OPT(monitor_allow) || row->off == OPT(client_advertise) || row->off == OPT(no_fast_producer_stall) ||
+           row->off == OPT(unsupported_warn) || row->off == OPT(http_host);
 }
 
 static bool
@@ -282,7 +289,7 @@ diff_own(struct differ *d)
         diff_line(d, b->no_fast_producer_stall ? "Reloaded: fast producers will not be stalled" : "Reloaded: fast producers will be stalled");
         d->ret->parts |= OPTIONS_PART_LIMITS;
     }
-    if (a->n_monitor_allow != b->n_monitor_allow || (a->n_monitor_allow > 0 && memcmp(a->monitor_allow, b->monitor_allow, a->n_monitor_allow * sizeof(*a->monitor_allow)) != 0)) {
+    if (!diff_same_cidrs(a, b)) {
         diff_line(d, "Reloaded: monitor_allow");
         d->ret->parts |= OPTIONS_PART_MONITOR;
     }

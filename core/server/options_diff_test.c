@@ -118,7 +118,6 @@ what_cannot_change_is_refused(void **state)
         {"disable_sublist_cache: true", "NoSublistCache: old=false, new=true"},
         {"no_header_support: true", "NoHeaderSupport: old=false, new=true"},
         {"no_system_account: true", "NoSystemAccount: old=false, new=true"},
-        {"system_account: \"$SYS\"", "SystemAccount: old=, new=$SYS"},
         {"http: \"127.0.0.1:0\"", "HTTPHost: old=0.0.0.0, new=127.0.0.1"},
         {"http_port: 14998", "HTTPPort: old=0, new=14998"},
         {"http_base_path: /a", "HTTPBasePath: old=/, new=/a"},

@@ -4,9 +4,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "auth/password.h"
 #include "core/rt/assert.h"
 #include "core/rt/file.h"
 #include "core/server/options_priv.h"
+
+enum { OTHERS_READ = 0044 }; /* group, everybody */
 
 struct options_file {
     char why[128]; /* what the system said about the last file that could not be read */
@@ -54,21 +57,22 @@ options_file_guarded(const struct conf_value *top, const char *system)
     return n_users > 0 && (n_others > 0 || conf_get(top, "authorization") != NULL);
 }
 
-/* Whether the file names such an account. */
-static bool
-options_file_has_account(const struct conf_value *top, const char *name)
+void
+options_tree_read(struct option_reader *r, const struct conf_value *top, bool decided)
 {
-    const struct conf_value *accounts = conf_get(top, "accounts");
+    options_file_decide(r, top, decided);
+    option_read_block(r, &options_top, top);
+    if (r->o->trace_verbose || r->o->trace_headers)
+        r->o->trace = true;
+    r->closed |= options_file_guarded(top, r->o->system_account);
+}
 
-    if (accounts == NULL || name == NULL || (accounts->type != CONF_MAP && accounts->type != CONF_ARRAY))
-        return false;
-    for (uint32_t i = 0; i < accounts->list.n; i++) {
-        const struct conf_value *a = &accounts->list.items[i];
-        const struct conf_str *key = accounts->type == CONF_MAP ? &a->key : &a->str;
-        if ((accounts->type == CONF_MAP || a->type == CONF_STR) && key->len == strlen(name) && memcmp(key->bytes, name, key->len) == 0)
-            return true;
-    }
-    return false;
+/* Whether it holds something that is as good as a login to whoever reads it. */
+static bool
+options_file_secret(const struct options *o)
+{
+    const struct auth_conf *a = &o->auth;
+    return a->token != NULL || o->auth_plain || (a->user != NULL && a->pass != NULL && !password_is_bcrypt(a->pass));
 }
 
 void
@@ -85,16 +89,12 @@ options_file_read(struct option_reader *r, const char *path, bool decided)
         options_fail(r->rep, "%s", why[0] != '\0' ? why : err_text(e));
         return;
     }
-    struct conf_value *top = conf_doc_top(doc);
+    const struct conf_value *top = conf_doc_top(doc);
     if (top->list.n == 0)
         options_warn(r->rep, "%s: config has no values or is empty", path);
-    options_file_decide(r, top, decided);
-    option_read_block(r, &options_top, top);
-    if (r->o->trace_verbose || r->o->trace_headers)
-        r->o->trace = true;
-    r->system_found = options_file_has_account(top, r->o->system_account);
-    r->closed |= options_file_guarded(top, r->o->system_account);
+    options_tree_read(r, top, decided);
     r->o->config_file = kept;
+    r->o->secrets_open = options_file_secret(r->o) && (file_mode(path) & OTHERS_READ) != 0;
     _Static_assert((int)OPTIONS_DIGEST_LEN == (int)CONF_DIGEST_LEN, "a digest is a digest");
     e = conf_digest(doc, r->o->digest);
     r->no_memory |= e != OK;

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/rt/fault.h"
 #include "core/rt/rng.h"
 #include "core/rt/util.h"
 #include "core/server/options_world.h"
@@ -56,8 +57,8 @@ static const char *const all_lines[] = {
     "lame_duck_duration: \"60s\"", "lame_duck_grace_period: \"5s\"", "connect_error_reports: 5", "reconnect_error_reports: 6",
     "disable_sublist_cache: true", "no_header_support: true", "no_system_account: true", "feature_flags {js_ack_fc_v2: true}", "cores: 3", "io: EPOLL",
     "busy_poll: \"5us\"",
-    "authorization { timeout: 1.5, users: [ {user: u, pass: p, permissions: {publish: {allow: [a, \"b.>\"], deny: c}, subscribe: \"q  w\", allow_responses: true}, "
-    "clients: [mqtt, STANDARD]} ], default_permissions: {pub: x} }",
+    ("authorization { timeout: 1.5, users: [ {user: u, pass: p, permissions: {publish: {allow: [a, \"b.>\"], deny: c}, subscribe: \"q  w\", allow_responses: true}, "
+     "clients: [mqtt, STANDARD]} ], default_permissions: {pub: x} }"),
     "no_auth_user: u", "mappings { \"a.*\": \"b.$1\", c: [ {dest: d, weight: 10}, {dest: e, weight: \"20%\", cluster: k} ] }",
 };
 
@@ -215,6 +216,11 @@ each_limit_is_hit(void **state)
         {"lame_duck_grace_period: \"-1s\"", "F:1:0: invalid lame_duck_grace_period, needs to be positive\n"},
         {"lame_duck_duration: \"30s\", lame_duck_grace_period: \"30s\"", "lame duck grace period (30s) should be strictly lower than lame duck duration (30s)\n"},
         {"port: 65535", ""},
+        {"listen: 65535", ""},
+        {"listen: 65536", "F:1:0: listen is out of range: 65536 (it is -1 to 65535)\n"},
+        {"listen: \"h:-2\"", "F:1:0: listen is out of range: -2 (it is -1 to 65535)\n"},
+        {"http: \"h:70000\"", "F:1:0: http is out of range: 70000 (it is -1 to 65535)\n"},
+        {"http_port: 70000", "F:1:0: http_port is out of range: 70000 (it is -1 to 65535)\n"},
         {"port: 65536", "F:1:0: port is out of range: 65536 (it is -1 to 65535)\n"},
     };
     for (size_t i = 0; i < N_ELEMS(cases); i++) {
@@ -260,6 +266,7 @@ unsupported_options_are_refused_by_name(void **state)
         {"jetstream {}", "F:1:0: jetstream is not supported: midge does not have JetStream yet\n",
          "F:1:0: jetstream is not supported and does nothing: midge does not have JetStream yet\n"},
         {"jetstream: false", "", ""},
+        {"store_dir: \"/x\"", "", ""},
         {"jetstream {enabled: false, store_dir: \"/x\"}", "", ""},
         {"cluster {name: c}", "", ""},
         {"cluster {port: 0}", "", ""},
@@ -308,13 +315,46 @@ what_guards_the_door_is_not_ignored_open(void **state)
         {"accounts {SYS {users: [{user: a, pass: b}]}}, system_account: SYS, authorization {timeout: 1}", true},
         {"authorization {users: [{nkey: UC6NLCN7AS34YOJVCYD4PJ3QB7QGLYG5B5IMBT25VW5K4TNUJODM7BOX}]}", true},
         {"authorization {proxy_required: true, user: a, pass: b}", true},
-        {"trusted_keys: OA", true},
+        {"trusted_keys: OAAACAQDAQCQMBYIBEFAWDANBYHRAEISCMKBKFQXDAMRUGY4DUPB7JSU", true},
         {"operator: \"/x\"", true},
     };
     for (size_t i = 0; i < N_ELEMS(cases); i++) {
         const struct options *o = world_load(&world, cases[i].conf, WORLD_FLAGS("--unsupported=warn"));
         assert_int_equal(world.v, OPTIONS_RUN);
         assert_int_equal(o->auth.required, cases[i].required);
+    }
+}
+
+/* Sheet 02, section 11: no password, token or seed in any message, wherever somebody put it. */
+static void
+no_error_shows_a_secret(void **state)
+{
+    (void)state;
+    static const char seed[] = "SUACAQ3BPZ4DLDFUTHIHYXVDZ6RKTVZ5TXLPBZJNU6VQ4XMXGQ6WXYZABC"; /* of a seed's form */
+    static const char *const confs[] = {
+        "authorization {users: %s}", "authorization {users: [%s]}", "authorization {password: [%s]}", "authorization {users: [{user: a, password: [%s]}]}",
+        "authorization {user: a, token: %s, pass: b}", "accounts {A {nkey: %s}}", "authorization {users: [{nkey: %s}]}", "trusted_keys: %s", "trusted_keys: [%s]",
+        "proxies {trusted: [{key: %s}]}", "authorization {auth_callout {issuer: %s, auth_users: [a]}}", "leafnodes {remotes: [{url: \"nats://u:%s@h\", nkey: %s, x: 1}]}",
+        "cluster {routes: [\"nats://u:%s@h:1\", \"nats://u:%s@h:1\"]}", "leafnodes {authorization {nkey: %s}}", "authorization {timeout: [%s]}",
+        "jetstream {key: [%s]}", "websocket {authorization {password: [%s]}}", "authorization {auth_callout: %s}",
+    };
+    char text[512];
+
+    for (size_t i = 0; i < N_ELEMS(confs); i++) {
+        size_t n = 0;
+        for (const char *p = confs[i]; *p != '\0'; p++) {
+            if (p[0] == '%' && p[1] == 's') {
+                n += (size_t)snprintf(text + n, sizeof(text) - n, "%s", seed);
+                p++;
+            } else {
+                text[n++] = *p;
+            }
+        }
+        text[n] = '\0';
+        LOAD(text);
+        assert_true(strlen(world.text) > 0);
+        if (strstr(world.text, "SUACAQ3") != NULL)
+            fail_msg("%s: %s", text, world.text);
     }
 }
 
@@ -329,7 +369,7 @@ options_are_checked_together(void **state)
         {"server_name: \"a b\"", "F:1:0: server name cannot contain spaces\n"},
         {"no_auth_user: a", "no_auth_user: \"a\" present, but users/nkeys are not defined\n"},
         {"no_auth_user: a, authorization {users: [{user: b}]}", "no_auth_user: \"a\" not present as user or nkey in authorization block or account configuration\n"},
-        {"system_account: X", "error resolving system account: account missing\n"},
+        {"system_account: X", "F:1:0: system_account is not supported: midge does not have accounts yet\n"},
         {"client_advertise: \":1\"", "Error setting server INFO with ClientAdvertise value of :1, err=it is not host, host:port or [v6]:port\n"},
         {"client_advertise: \"a:x\"", "Error setting server INFO with ClientAdvertise value of a:x, err=it is not host, host:port or [v6]:port\n"},
         {"client_advertise: \"[::1]:5\"", ""},
@@ -344,11 +384,54 @@ options_are_checked_together(void **state)
         LOAD(cases[i].conf);
         assert_string_equal(world.text, cases[i].text);
     }
-    const struct options *o = LOAD("http: 8222");
+    const struct options *o = LOAD("listen: \"1.2.3.4:0\"");
+    assert_int_equal(o->port, 4222);
+    assert_string_equal(o->host, "1.2.3.4");
+    o = LOAD("listen: 77");
+    assert_int_equal(o->port, 77);
+    assert_string_equal(o->host, "0.0.0.0");
+    o = LOAD("http: 8222");
     assert_true(!o->http_explicit && o->http_port == 8222 && o->http_host == NULL);
     o = LOAD("client_advertise: \"[::1]:5\"");
     assert_string_equal(o->client_advertise_host, "::1");
     assert_int_equal(o->client_advertise_port, 5);
+}
+
+/* Each allocation fails in turn: it is told, nothing is half taken over. */
+static void
+no_memory_is_told(void **state)
+{
+    (void)state;
+    if (!fault_armed_builds)
+        skip();
+    char text[8192];
+    size_t n = 0;
+    for (uint32_t i = 0; i < N_ELEMS(all_lines); i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\n", all_lines[i]);
+    for (uint32_t i = 0; i < 100; i++) /* so many that they are found by hash */
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "v%u: %u, port: $v%u\n", i, i + 1, i);
+    assert_true(n < sizeof(text));
+    LOAD(text);
+    assert_int_equal(world.v, OPTIONS_RUN);
+    options_free(&world.o);
+    int64_t at = 0;
+    for (;; at++) {
+        struct options_report *rep = options_report_new();
+        assert_non_null(rep);
+        fault_arm(at);
+        enum options_verdict v = options_load(world.args, &world.o, rep);
+        bool hit = fault_disarm();
+        if (!hit)
+            assert_int_equal(v, OPTIONS_RUN);
+        else
+            assert_int_equal(v, OPTIONS_BAD);
+        assert_int_equal(options_report_n_errors(rep) > 0, hit);
+        options_report_free(rep);
+        options_free(&world.o);
+        if (!hit)
+            break;
+    }
+    assert_true(at > 10);
 }
 
 static int
@@ -370,6 +453,8 @@ main(void)
         cmocka_unit_test(unsupported_options_are_refused_by_name),
         cmocka_unit_test(what_guards_the_door_is_not_ignored_open),
         cmocka_unit_test(options_are_checked_together),
+        cmocka_unit_test(no_error_shows_a_secret),
+        cmocka_unit_test(no_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, close_worlds);
 }

@@ -81,7 +81,8 @@ option_flag_value(struct option_reader *r, const struct option_flag *f, struct c
         ret->type = CONF_INT;
         enum go_int verdict = go_int_parse(f->value, &ret->i);
         if (verdict != GO_INT_OK)
-            options_fail(r->rep, "invalid value \"%s\" for flag -%s: %s", f->value, r->flag, verdict == GO_INT_RANGE ? "value out of range" : "parse error");
+            options_fail(r->rep, "invalid value \"%s\" for flag -%s: %s", f->value, r->flag,
+                         verdict == GO_INT_RANGE ? "value out of range" : "parse error");
         return verdict == GO_INT_OK;
     }
     ret->str = (struct conf_str){.bytes = f->value, .len = (uint32_t)strlen(f->value)};
@@ -109,8 +110,8 @@ options_flags_read(struct option_reader *r, const struct options_args *args, int
             options_fail(r->rep, "flag needs an argument: -%s", name);
         else if (option_flag_value(r, &f, &v))
             option_read(r, f.row, &v);
-        if (options_report_n_errors(r->rep) > n_errors && !r->in_unsupported)
-            break; /* as Go does: the first one is told */
+        if (options_report_n_errors(r->rep) > n_errors && r->unsupported_quiet)
+            break; /* a bad flag: the first one is told, as Go does. Of refused ones all are */
     }
     r->flag = r->flag_text = NULL;
     *ret_rest = at;

@@ -80,9 +80,11 @@ bad_words_are_refused(void **state)
         {{"--max_sub_tokens", "256"}, OPTIONS_USAGE, "invalid value \"256\" for flag -max_sub_tokens: value out of range (0 to 255)\n"},
         {{"start"}, OPTIONS_BAD, "unrecognized command: \"start\"\n"},
         {{"-t"}, OPTIONS_BAD, "must specify [-c, --config] option to check configuration file syntax\n"},
+        {{"-sd", "/x"}, OPTIONS_RUN, ""}, /* what async-nats's launcher gives to each server */
         {{"-js"}, OPTIONS_BAD, "flag -js is not supported: midge does not have JetStream yet\n"},
         {{"--profile", "1"}, OPTIONS_BAD, "flag -profile is not supported: there is no Go runtime whose profile could be served; use perf, and -D for the counters\n"},
         {{"--cluster", "nats://u:p@h:1"}, OPTIONS_BAD, "flag -cluster is not supported: midge does not have clustering yet\n"},
+        {{"-js", "--tls"}, OPTIONS_BAD, "flag -js is not supported: midge does not have JetStream yet\nflag -tls is not supported: midge does not have TLS yet\n"},
         {{"-js=false", "--cluster", ""}, OPTIONS_RUN, ""},
         {{"-js", "--unsupported=warn"}, OPTIONS_RUN, "flag -js is not supported and does nothing: midge does not have JetStream yet\n"},
         {{"VERSION"}, OPTIONS_VERSION, ""},

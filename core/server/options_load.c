@@ -28,7 +28,7 @@ options_first(const struct options *o, const struct options_args *args, int rest
         return OPTIONS_HELP_TLS;
     if (rest < args->argc) {
         const char *word = args->argv[rest];
-        char shown[256];
+        char shown[OPTION_SHOWN_LEN];
         if (strcasecmp(word, "version") == 0)
             return OPTIONS_VERSION;
         if (strcasecmp(word, "help") == 0)

@@ -13,7 +13,7 @@
 static bool
 mapping_read_weight(struct option_reader *r, const struct conf_value *v, uint32_t *ret)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
     int64_t n = -1;
 
     if (v->type == CONF_INT) {
@@ -23,7 +23,7 @@ mapping_read_weight(struct option_reader *r, const struct conf_value *v, uint32_
         char *end = NULL;
         n = strtoll(v->str.bytes, &end, 10); /* what overflows ends at a limit, and is too much */
         if (len == 0 || end != v->str.bytes + len || v->str.bytes[0] == ' ') {
-            option_fail_at(r, v, "Invalid weight %s for mapping destination", go_quote(v->str.bytes, v->str.len, shown, sizeof(shown)));
+            option_fail_at(r, v, "Invalid weight %s for mapping destination", option_quote(&v->str, shown));
             return false;
         }
     } else {
@@ -48,7 +48,7 @@ mapping_key_is(const struct conf_value *v, const char *name)
 static bool
 mapping_read_dest(struct option_reader *r, const struct conf_value *at, const struct conf_value *map, struct mapping_dest_conf *ret)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
     bool weighed = false, good = true;
 
     *ret = (struct mapping_dest_conf){.dest = ""};
@@ -65,7 +65,7 @@ mapping_read_dest(struct option_reader *r, const struct conf_value *at, const st
         } else if (mapping_key_is(v, "cluster")) {
             good &= option_read_text(r, v, &ret->cluster);
         } else if (!(v->flags & CONF_USED_AS_VARIABLE)) {
-            option_fail_at(r, v, "Unknown field %s for mapping destination", go_quote(v->key.bytes, v->key.len, shown, sizeof(shown)));
+            option_fail_at(r, v, "Unknown field %s for mapping destination", option_quote(&v->key, shown));
             good = false;
         }
     }
@@ -113,7 +113,7 @@ void
 option_read_mappings(struct option_reader *r, const struct option_row *row, const struct conf_value *v)
 {
     (void)row;
-    char shown[256], why[MAPPING_WHY_MAX];
+    char shown[OPTION_SHOWN_LEN], why[MAPPING_WHY_MAX];
     uint32_t n = 0;
 
     if (!option_is(r, v, CONF_MAP))
@@ -125,7 +125,7 @@ option_read_mappings(struct option_reader *r, const struct option_row *row, cons
         if (item->flags & OPTION_REPLACED)
             continue;
         if (memchr(item->key.bytes, '\0', item->key.len) != NULL || !subject_valid((const uint8_t *)item->key.bytes, item->key.len)) {
-            option_fail_at(r, item, "Subject %s is not a valid subject", go_quote(item->key.bytes, item->key.len, shown, sizeof(shown)));
+            option_fail_at(r, item, "Subject %s is not a valid subject", option_quote(&item->key, shown));
             continue;
         }
         maps[n].src = option_copy(r, item->key.bytes, item->key.len);

@@ -66,7 +66,7 @@ option_read_tags(struct option_reader *r, const struct option_row *row, const st
 static void
 option_read_pairs(struct option_reader *r, const struct conf_value *v, enum conf_type type, struct options_pairs *ret)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
     uint32_t n = 0;
 
     option_mark_replaced(r, v);
@@ -77,7 +77,7 @@ option_read_pairs(struct option_reader *r, const struct conf_value *v, enum conf
         if (item->flags & OPTION_REPLACED)
             continue;
         if (type == CONF_BOOL && item->type != CONF_BOOL) {
-            option_fail_at(r, item, "error parsing feature flag %s: expected bool, got %s", go_quote(item->key.bytes, item->key.len, shown, sizeof(shown)),
+            option_fail_at(r, item, "error parsing feature flag %s: expected bool, got %s", option_quote(&item->key, shown),
                            conf_type_name(item->type));
             continue;
         }
@@ -135,7 +135,7 @@ option_read_base_path(struct option_reader *r, const struct option_row *row, con
 {
     (void)row;
     const char *text = NULL;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     if (!option_read_text(r, v, &text))
         return;
@@ -198,7 +198,7 @@ option_read_monitor_allow(struct option_reader *r, const struct option_row *row,
 {
     (void)row;
     struct options_strs strs;
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
     uint32_t n = 0, cap = 0;
 
     if (!option_read_strs(r, v, &strs))
@@ -213,7 +213,8 @@ option_read_monitor_allow(struct option_reader *r, const struct option_row *row,
         for (const char *p = strs.items[i]; *p != '\0';) {
             size_t len = strcspn(p, ", ");
             if (len > 0 && !option_read_cidr(p, len, &cidrs[n])) {
-                option_fail_at(r, v->type == CONF_ARRAY ? &v->list.items[i] : v, "%s is not a network (10.0.0.0/8, ::1)", go_quote(p, len, shown, sizeof(shown)));
+                option_fail_at(r, v->type == CONF_ARRAY ? &v->list.items[i] : v, "%s is not a network (10.0.0.0/8, ::1)",
+                               go_quote(p, len, shown, sizeof(shown)));
                 return;
             }
             n += len > 0;

@@ -81,7 +81,6 @@ struct option_reader {
     bool unsupported_quiet;  /* ... is not even that, for now */
     bool known_urls_allowed; /* in a tls block of servers */
     uint32_t n_unsupported;  /* warnings about it, so far */
-    bool system_found;       /* the accounts block has what system_account names */
     bool closed;             /* who may come in is decided by something that does not exist yet: nobody is let in by it */
     uint32_t in_unsupported; /* inside a block whose feature does not exist: that is said once, for the whole */
     const char *flag, *flag_text; /* on the command line: the flag being read and its value; NULL: in a file */
@@ -116,6 +115,9 @@ __attribute__((format(printf, 3, 4))) void option_fail_at(struct option_reader *
 __attribute__((format(printf, 3, 4))) void option_warn_at(struct option_reader *r, const struct conf_value *v, const char *fmt, ...);
 /* Whether v is of that type; if not it is reported as nats-server does. */
 bool option_is(struct option_reader *r, const struct conf_value *v, enum conf_type t);
+enum { OPTION_SHOWN_LEN = 256, OPTIONS_PORT_DEFAULT = 4222 };
+/* Text of the file in quotes, for a message. Returns shown. */
+const char *option_quote(const struct conf_str *s, char shown[OPTION_SHOWN_LEN]);
 /* Zeroed memory in the arena, copies in it. NULL: none, which is noted. */
 void *option_take(struct option_reader *r, size_t n, size_t len);
 char *option_copy(struct option_reader *r, const char *bytes, size_t len);
@@ -160,6 +162,7 @@ void option_read_jetstream(struct option_reader *r, const struct option_row *row
 void option_read_ocsp(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 void option_read_ocsp_cache(struct option_reader *r, const struct option_row *row, const struct conf_value *v);
 bool option_asks_jetstream(const struct conf_value *v);
+bool option_asks_no_jetstream(const struct conf_value *v); /* never: a place for it is no wish for it */
 bool option_asks_listener(const struct conf_value *v); /* it has a port */
 bool option_asks_leafnodes(const struct conf_value *v); /* a port, or remotes */
 
@@ -186,6 +189,8 @@ bool options_flags_has(const struct options_args *args, const char *name);
 /* ---- options_file.c */
 /* The file over r->o; what is wrong with it is reported. decided: the command line said what to do about what is not supported. */
 void options_file_read(struct option_reader *r, const char *path, bool decided);
+/* The same of a tree. */
+void options_tree_read(struct option_reader *r, const struct conf_value *top, bool decided);
 
 /* ---- options_check.c */
 /* What only all options together show. */

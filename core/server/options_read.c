@@ -41,11 +41,12 @@ option_is_key(const char *keys, const struct conf_str *key)
 __attribute__((format(printf, 4, 0))) static void
 option_say(struct option_reader *r, const struct conf_value *v, bool warning, const char *fmt, va_list args)
 {
-    char text[OPTIONS_LINE_MAX / 2], shown[256], place[OPTIONS_LINE_MAX / 2];
+    char text[OPTIONS_LINE_MAX / 2], shown[OPTION_SHOWN_LEN], place[OPTIONS_LINE_MAX / 2];
 
     (void)vsnprintf(text, sizeof(text), fmt, args); /* what is cut is only a message */
     if (r->flag != NULL) {
-        (void)snprintf(place, sizeof(place), "invalid value %s for flag -%s: ", go_quote(r->flag_text, strlen(r->flag_text), shown, sizeof(shown)), r->flag);
+        (void)go_quote(r->flag_text, strlen(r->flag_text), shown, sizeof(shown));
+        (void)snprintf(place, sizeof(place), "invalid value %s for flag -%s: ", shown, r->flag); /* fits */
     } else {
         (void)snprintf(place, sizeof(place), "%.1900s:%u:%u: ", v->pos.file, v->pos.line, v->pos.col);
     }
@@ -71,6 +72,12 @@ option_warn_at(struct option_reader *r, const struct conf_value *v, const char *
     va_start(args, fmt);
     option_say(r, v, true, fmt, args);
     va_end(args);
+}
+
+const char *
+option_quote(const struct conf_str *s, char shown[OPTION_SHOWN_LEN])
+{
+    return go_quote(s->bytes, s->len, shown, OPTION_SHOWN_LEN);
 }
 
 bool
@@ -186,7 +193,8 @@ option_read_dur(struct option_reader *r, const struct option_row *row, const str
         return true;
     }
     if (row->type == OPT_DUR)
-        option_warn_at(r, v, "invalid use of field \"%.*s\": %.*s should be converted to a duration", OPTION_FIRST(row->keys), OPTION_FIRST(row->keys));
+        option_warn_at(r, v, "invalid use of field \"%.*s\": %.*s should be converted to a duration", OPTION_FIRST(row->keys),
+                       OPTION_FIRST(row->keys));
     if (!option_is(r, v, CONF_INT))
         return false;
     if (v->i < -INT64_MAX / NS_PER_S || v->i > INT64_MAX / NS_PER_S) {
@@ -228,7 +236,7 @@ option_read_listen(struct option_reader *r, const struct conf_value *v, const ch
 {
     const char *host, *port;
     size_t host_len;
-    char shown[256], *end;
+    char shown[OPTION_SHOWN_LEN], *end;
 
     if (v->type == CONF_INT) {
         *ret_host = NULL;
@@ -240,7 +248,7 @@ option_read_listen(struct option_reader *r, const struct conf_value *v, const ch
         return false;
     }
     if (memchr(v->str.bytes, '\0', v->str.len) != NULL || !option_split_listen(v->str.bytes, v->str.len, &host, &host_len, &port)) {
-        option_fail_at(r, v, "could not parse address string %s", go_quote(v->str.bytes, v->str.len, shown, sizeof(shown)));
+        option_fail_at(r, v, "could not parse address string %s", option_quote(&v->str, shown));
         return false;
     }
     long long n = strtoll(port, &end, 10); /* what overflows ends at a limit, and is out of every port's range */
@@ -261,7 +269,7 @@ static bool
 option_read_store_size(struct option_reader *r, const struct option_row *row, const struct conf_value *v, int64_t *ret)
 {
     static const char units[] = "KMGT";
-    char shown[256], digits[128];
+    char shown[OPTION_SHOWN_LEN], digits[128];
     int64_t n = 0;
 
     if (v->type == CONF_INT) {
@@ -280,7 +288,8 @@ option_read_store_size(struct option_reader *r, const struct option_row *row, co
     char *end;
     n = strtoll(digits, &end, 10);
     if (*end != '\0' || len == 0 || strlen(digits) != len || digits[0] == ' ') {
-        option_fail_at(r, v, "%.*s strconv.ParseInt: parsing %s: invalid syntax", OPTION_FIRST(row->keys), go_quote(v->str.bytes, len, shown, sizeof(shown)));
+        option_fail_at(r, v, "%.*s strconv.ParseInt: parsing %s: invalid syntax", OPTION_FIRST(row->keys),
+                       go_quote(v->str.bytes, len, shown, sizeof(shown)));
         return false;
     }
     const char *unit = strchr(units, v->str.bytes[len]);
@@ -319,7 +328,7 @@ option_put_bool(struct option_reader *r, const struct option_row *row, bool b)
 static void
 option_put_int(struct option_reader *r, const struct option_row *row, const struct conf_value *v, int64_t n, bool duration)
 {
-    char lo[GO_DURATION_LEN], hi[GO_DURATION_LEN];
+    char lo[GO_DURATION_LEN], hi[GO_DURATION_LEN], at[GO_DURATION_LEN];
 
     if (n == 0 && (row->traits & OPTION_ZERO_IS_DEFAULT)) {
         bool good = duration ? go_duration_parse(row->def, &n, NULL) : go_int_parse(row->def, &n) == GO_INT_OK;
@@ -337,14 +346,27 @@ option_put_int(struct option_reader *r, const struct option_row *row, const stru
         else if (r->flag != NULL)
             option_fail_at(r, v, "value out of range (%s to %s)", go_duration_text(row->min, lo), go_duration_text(row->max, hi));
         else if (!duration)
-            option_fail_at(r, v, "%.*s is out of range: %lld (it is %lld to %lld)", OPTION_FIRST(row->keys), (long long)n, (long long)row->min, (long long)row->max);
+            option_fail_at(r, v, "%.*s is out of range: %lld (it is %lld to %lld)", OPTION_FIRST(row->keys), (long long)n, (long long)row->min,
+                           (long long)row->max);
         else
-            option_fail_at(r, v, "%.*s is out of range: %s (it is %s to %s)", OPTION_FIRST(row->keys), go_duration_text(n, (char[GO_DURATION_LEN]){0}),
+            option_fail_at(r, v, "%.*s is out of range: %s (it is %s to %s)", OPTION_FIRST(row->keys), go_duration_text(n, at),
                            go_duration_text(row->min, lo), go_duration_text(row->max, hi));
         return;
     }
     if (row->off != OPTION_NOWHERE)
         *(int64_t *)option_at(r, row->off) = n;
+}
+
+/* The port of a listener: within what a port can be. */
+static void
+option_put_port(struct option_reader *r, const struct option_row *row, const struct conf_value *v, int64_t port)
+{
+    if (row->off2 == OPTION_NOWHERE)
+        return;
+    if (port < -1 || port > UINT16_MAX)
+        option_fail_at(r, v, "%.*s is out of range: %lld (it is -1 to %d)", OPTION_FIRST(row->keys), (long long)port, UINT16_MAX);
+    else
+        *(int64_t *)option_at(r, row->off2) = port == 0 && row->off2 == OPT(port) ? OPTIONS_PORT_DEFAULT : port;
 }
 
 static void
@@ -439,8 +461,7 @@ option_read_by_type(struct option_reader *r, const struct option_row *row, const
             break;
         if (row->off != OPTION_NOWHERE && text != NULL)
             option_put_text(r, row, text);
-        if (row->off2 != OPTION_NOWHERE)
-            *(int64_t *)option_at(r, row->off2) = n;
+        option_put_port(r, row, v, n);
         break;
     case OPT_STORE_SIZE:
         if (option_read_store_size(r, row, v, &n))
@@ -519,12 +540,31 @@ option_key_hash(const struct conf_str *key)
     return h;
 }
 
+enum { MARK_SMALL = 12 }; /* keys that are compared each with each */
+
+static void
+option_mark_few(const struct conf_value *map)
+{
+    for (uint32_t i = 0; i < map->list.n; i++) {
+        struct conf_value *v = &map->list.items[i];
+        for (uint32_t k = i + 1; k < map->list.n; k++) {
+            const struct conf_str *later = &map->list.items[k].key;
+            if (later->len == v->key.len && memcmp(later->bytes, v->key.bytes, later->len) == 0)
+                v->flags |= OPTION_REPLACED;
+        }
+    }
+}
+
 /* Keys that are the same to the byte replace each other; those that differ in case do not, and are read in the order of the file. */
 void
 option_mark_replaced(struct option_reader *r, const struct conf_value *map)
 {
     uint32_t n = map->list.n, cap = 16;
 
+    if (n <= MARK_SMALL) {
+        option_mark_few(map);
+        return;
+    }
     while (cap < 2 * n)
         cap *= 2;
     uint32_t *slots = fault_calloc(cap, sizeof(*slots)); /* item + 1; 0: empty */
@@ -551,7 +591,7 @@ option_mark_replaced(struct option_reader *r, const struct conf_value *map)
 void
 option_read_block(struct option_reader *r, const struct option_block *b, const struct conf_value *map)
 {
-    char shown[256];
+    char shown[OPTION_SHOWN_LEN];
 
     ASSERT(map->type == CONF_MAP);
     option_mark_replaced(r, map);
@@ -565,7 +605,7 @@ option_read_block(struct option_reader *r, const struct option_block *b, const s
         if (row != NULL)
             option_read(r, row, v);
         else if (!(v->flags & CONF_USED_AS_VARIABLE))
-            option_fail_at(r, v, "%sunknown field %s", b->unknown != NULL ? b->unknown : "", go_quote(v->key.bytes, v->key.len, shown, sizeof(shown)));
+            option_fail_at(r, v, "%sunknown field %s", b->unknown != NULL ? b->unknown : "", option_quote(&v->key, shown));
     }
     if (b->check != NULL)
         b->check(r, map);

@@ -97,7 +97,8 @@ doc_row(FILE *f, const struct option_row *row)
         fprintf(f, "%lld .. %lld %s", (long long)row->min, (long long)row->max, row->unit);
     else
         fprintf(f, "%s", row->unit);
-    fprintf(f, " | %s | %s |\n", row->keys == NULL ? "" : row->reload == RELOAD_YES ? "yes" : row->reload == RELOAD_NEW ? "new connections" : "no", row->help);
+    const char *reload = row->reload == RELOAD_YES ? "yes" : row->reload == RELOAD_NEW ? "new connections" : "no";
+    fprintf(f, " | %s | %s |\n", row->keys != NULL ? reload : "", row->help);
 }
 
 static bool
@@ -133,8 +134,11 @@ options_doc(FILE *f)
                 fprintf(f, "%s`%.*s`", p > row->keys ? ", " : "", (int)len, p);
                 p += len + strspn(p + len, " ");
             }
-            fprintf(f, "%s%s | %s%s%s |\n", row->keys != NULL && row->flags != NULL ? ", " : "", names, row->why != NULL ? row->why : "there is no support for ",
-                    row->why != NULL ? "" : row->feature, row->why != NULL ? "" : " yet");
+            fprintf(f, "%s%s | ", row->keys != NULL && row->flags != NULL ? ", " : "", names);
+            if (row->why != NULL)
+                fprintf(f, "%s |\n", row->why);
+            else
+                fprintf(f, "there is no support for %s yet |\n", row->feature);
         }
     }
 }

@@ -115,10 +115,12 @@ out:
 void
 ports_file_remove(struct ports_file *pf)
 {
+    char why[FILE_WHY_MAX];
+
     if (pf->path == NULL)
         return;
-    if (unlink(pf->path) != 0)
-        log_err("Error cleaning up ports file %s", pf->path);
+    if (!file_remove(pf->path, why))
+        log_err("Error cleaning up ports file %s: %s", pf->path, why);
     free(pf->path);
     pf->path = NULL;
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/rt/fault.h"
 #include "core/rt/util.h"
@@ -37,6 +38,8 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .ping_max = (uint32_t)o->ping_max,
         .headers = !o->no_header_support,
         .no_stall = o->no_fast_producer_stall,
+        .write_retry = o->write_timeout == OPTIONS_WRITE_RETRY,
+        .no_sublist_cache = o->disable_sublist_cache,
         .auth = c->auth,
         .trace_headers = o->trace_headers,
         .max_traced = (uint32_t)min_i64(o->max_traced_msg_len, UINT32_MAX),
@@ -56,6 +59,14 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
     };
 }
 
+static int64_t
+server_cfg_now(void)
+{
+    struct timespec ts = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &ts); /* this clock exists */
+    return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
 enum err
 server_cfg_new(const struct server_names *nm, struct options *opts, struct server_cfg **ret)
 {
@@ -66,6 +77,7 @@ server_cfg_new(const struct server_names *nm, struct options *opts, struct serve
         return ERR_NOMEM;
     }
     c->opts = *opts;
+    c->loaded_ns = server_cfg_now();
     enum err e = auth_new(&c->opts.auth, &nm->password_key, &c->auth);
     if (e != OK) {
         server_cfg_free(c);

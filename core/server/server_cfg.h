@@ -28,6 +28,7 @@ struct server_names {
 
 struct server_cfg {
     struct options opts;
+    int64_t loaded_ns; /* when, since 1970 */
     struct auth *auth;
     struct net_cfg net; /* views into opts and the names */
 };

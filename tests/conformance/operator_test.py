@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Server, ServerDied, deadline_after
+from support import Server, deadline_after
 
 from programs import Run, STUCK_TRIES_MAX, command_of
 from relay import Relay
@@ -15,16 +15,6 @@ from relay import Relay
 CONF = Path(__file__).parent / "conf"
 
 WITH_SERVICES = ["nats_py", "nats_go", "jnats"]  # the libraries that bring a framework for services
-
-
-def configured(name, start):
-    """start(...) with conf/name.conf (None: without one). Skips while Midge refuses it as something it does not have yet."""
-    try:
-        return start("-c", CONF / f"{name}.conf") if name else start()
-    except ServerDied as e:
-        if "midge does not have" in str(e):
-            pytest.skip(f"{name}.conf: {str(e).splitlines()[-1]}")
-        raise
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +25,8 @@ def shared(server_bin, server_args):
     def get(name):
         srv = servers.get(name)
         if srv is None or srv.proc.poll() is not None:
-            srv = servers[name] = configured(name, lambda *args: Server(server_bin, *args, extra=server_args))
+            conf = ["-c", CONF / f"{name}.conf"] if name else []
+            srv = servers[name] = Server(server_bin, *conf, extra=server_args)
         return srv
 
     yield get
@@ -71,7 +62,7 @@ def test_a_payload_that_is_too_large_ends_the_connection_with_its_error(program,
 
 def test_lame_duck_mode_is_told_and_the_client_goes_elsewhere(program, start_server):
     """The client knows two servers and is with the first. That one goes lame duck, says so, closes it and ends."""
-    first, second = configured("lame_duck", start_server), start_server()
+    first, second = start_server("-c", CONF / "lame_duck.conf"), start_server()
     for _ in range(STUCK_TRIES_MAX):
         with Run(program, "lame_duck", f"{first.url},{second.url}") as client:
             client.expect_line("READY")
@@ -104,7 +95,8 @@ def test_a_slow_consumer_is_closed_and_comes_back(program, shared):
 
 
 def flood_until_slow(srv):
-    """Publish on slow.x until the server has closed the one who listens there."""
+    """Publish on slow.x until the server has closed the one who listens there. When this returns, all of it has been handled:
+    none of it meets the one who comes back."""
     message = b"PUB slow.x 65536\r\n" + bytes(65536) + b"\r\n"
     since, deadline = srv.mark(), deadline_after()
     with srv.raw() as c:
@@ -115,3 +107,5 @@ def flood_until_slow(srv):
             left = left or message
             left = left[c.send_some(left):]
             select.select([], [c], [], 0.02)  # a producer may be made to wait, too
+        c.send(left)
+        c.fence()

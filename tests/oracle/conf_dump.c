@@ -3,7 +3,8 @@
  *     conf_dump FILE...   for each file one line: `ok DIGEST TREE` or `err "TEXT"`
  *     conf_dump -         the same for texts on stdin, each as four bytes of length (little endian) and its bytes, called t.conf
  *
- * TREE names file, line and column of each key and item, with a ! where it was used as a variable. */
+ * TREE is JSON: each value is ["FILE:LINE:COLUMN", type, value], with a ! behind the column where it was used as a variable; types are
+ * s(tring), i(nteger), f(loat, as text), b(ool), t(ime), m(ap), a(rray). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "proto/conf.h"
 #include "proto/json_write.h"
 
-enum { DUMP_FILE_MAX = 64 << 20, DUMP_WHY = 1024 };
+enum { DUMP_FILE_MAX = 64 << 20, DUMP_WHY = 8192, DUMP_POS = 8192 };
 
 static enum err
 dump_read(void *arg, const char *path, char **ret_bytes, size_t *ret_len, const char **ret_why)
@@ -73,6 +74,7 @@ static void dump_value(const struct conf_value *v);
 static void
 dump_items(const struct conf_value *v)
 {
+    bool               map = v->type == CONF_MAP;
     size_t             size = (v->list.n + (v->list.n == 0)) * sizeof(*v->list.items);
     struct conf_value *sorted = malloc(size);
 
@@ -80,39 +82,39 @@ dump_items(const struct conf_value *v)
         abort();
     if (v->list.n > 0)
         memcpy(sorted, v->list.items, size);
-    if (v->type == CONF_MAP)
+    if (map)
         qsort(sorted, v->list.n, sizeof(*sorted), dump_order);
+    putchar(map ? '{' : '[');
     for (uint32_t i = 0; i < v->list.n; i++) {
-        if (v->type == CONF_MAP) {
+        fputs(i > 0 ? "," : "", stdout);
+        if (map)
             dump_str(sorted[i].key);
-            putchar('=');
-        }
+        fputs(map ? ":" : "", stdout);
         dump_value(&sorted[i]);
-        putchar(',');
     }
+    putchar(map ? '}' : ']');
     free(sorted);
 }
 
 static void
 dump_value(const struct conf_value *v)
 {
-    printf("%s:%u:%u%s ", v->pos.file, v->pos.line, v->pos.col, (v->flags & CONF_USED_AS_VARIABLE) != 0 ? "!" : "");
+    char pos[DUMP_POS];
+
+    (void)snprintf(pos, sizeof(pos), "%s:%u:%u%s", v->pos.file, v->pos.line, v->pos.col, (v->flags & CONF_USED_AS_VARIABLE) != 0 ? "!" : "");
+    putchar('[');
+    dump_str((struct conf_str){.bytes = pos, .len = (uint32_t)strlen(pos)});
+    printf(",\"%c\",", "sifbtma"[v->type]);
     switch (v->type) {
-    case CONF_STR:
-        putchar('s');
-        dump_str(v->str);
-        break;
-    case CONF_INT: printf("i%lld", (long long)v->i); break;
-    case CONF_FLOAT: printf("f%.17g", v->f); break;
-    case CONF_BOOL: printf("b%s", v->b ? "true" : "false"); break;
-    case CONF_TIME: printf("t%lld", (long long)v->i); break;
+    case CONF_STR: dump_str(v->str); break;
+    case CONF_INT:
+    case CONF_TIME: printf("%lld", (long long)v->i); break;
+    case CONF_FLOAT: printf("\"%.17g\"", v->f); break;
+    case CONF_BOOL: printf("%s", v->b ? "true" : "false"); break;
     case CONF_MAP:
-    case CONF_ARRAY:
-        putchar(v->type == CONF_MAP ? '{' : '[');
-        dump_items(v);
-        putchar(v->type == CONF_MAP ? '}' : ']');
-        break;
+    case CONF_ARRAY: dump_items(v); break;
     }
+    putchar(']');
 }
 
 static void
@@ -121,9 +123,9 @@ dump_result(enum err e, struct conf_doc *d, const char *why)
     char digest[CONF_DIGEST_LEN + 1];
 
     if (e == OK && conf_digest(d, digest) == OK) {
-        printf("ok %s {", digest);
+        printf("ok %s ", digest);
         dump_items(conf_doc_top(d));
-        printf("}\n");
+        putchar('\n');
         conf_doc_free(d);
     } else {
         printf("err ");

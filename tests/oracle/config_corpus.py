@@ -5,7 +5,7 @@ TYPES = ["5", "1.5", "true", "x", '"x y"', '""', "[]", "[a, 5 ]", "{}", "{foo: 1
 
 # (option, further values): each is tried with TYPES, too.
 TOP = {
-    "listen": ['"127.0.0.1:4222"', '":4222"', '"[::1]:4222"', '"a:b"', '"1.2.3.4:5:6"', '"a"', "-1"],
+    "listen": ["0", "99999", "\"h:70000\"", '"127.0.0.1:4222"', '":4222"', '"[::1]:4222"', '"a:b"', '"1.2.3.4:5:6"', '"a"', "-1"],
     "host": ["127.0.0.1", "localhost"], "net": ["127.0.0.1"], "port": ["-1", "0", "4222", '"4222"'],
     "client_advertise": ["a.b.c", '"a.b:4222"', '"[::1]:4222"'],
     "server_name": ["n1", '"a b"'], "server_tags": ["a", '["a","b"]', '"a b"'], "server_metadata": ["{a: b}", "{a: 5 }", '{a: ""}'],
@@ -148,6 +148,7 @@ FILES = [
     "lame_duck_duration: 2m0s\n", "authorization {token: \"s3cr3t\"}\n", "mappings = {\n  foo: bar\n  \"orders.*\": \"o.$1\"\n}\n", "no_auth_user: a\nauthorization {users: [{user: a, pass: b}]}\n",
     "authorization {timeout: 1\n users: [{user: \"u\", password: \"p\", permissions: {publish: {allow: [\"foo\"], deny: [\"bar\"]}, subscribe: {deny: \"q.>\"}}}]}\n",
     "foo: {bar: {baz: 1}}\n", "foo: [1, 2, {a: b}]\n", "port: [4222]\n", "a: b\nc: d\ne: f\n", "authorization {users = [{user: a, pass: b}, {user: a, pass: c}, {user: b, pass: d}]}\n",
+    "authorization {users: [{}, {nkey: x}, {user: a, foo: 1}]}\n", "port: x\nhost: 5\nfoo: 1\nping_interval: 5\n",
 ]
 
 

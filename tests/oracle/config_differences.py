@@ -37,7 +37,7 @@ def _values(conf, theirs, ours):
                                                                          for line in ours[1])
 
 
-TOGETHER = re.compile(r"^(Error setting server INFO with ClientAdvertise|error resolving system account|no_auth_user: |max_payload \(\d+\) cannot be higher"
+TOGETHER = re.compile(r"^(Error setting server INFO with ClientAdvertise|no_auth_user: |max_payload \(\d+\) cannot be higher"
                       r"|lame duck grace period)")
 
 

@@ -70,3 +70,14 @@ def test_nothing_that_passes_here_hides_a_secret_in_its_words(answers):
     for conf, _, ours in answers:
         for secret in ("s3cr3t", "DRh4C0KNbNnD8K"):
             assert not any(secret in line for line in ours[1]), conf
+
+
+@pytest.mark.parametrize("flags", ["-p abc", "--nosuch", "-D=perhaps", "-p 99999999999999999999", "-p", "---x", "-=5", "start", "-t", "-c /nonexistent", "--signal",
+                                   "-c /tmp", "-p 5 -x", "-p= ", "--log_size_limit 1x", "-DV=2", "-v", "VERSION", "-v start"], ids=lambda f: f.strip())
+def test_flags_get_the_same_word(server_bin, reference_bin, flags):
+    """The first line of stderr, or of stdout where that is silent; the code but for bad flags, which nats-server ends with 0."""
+    said = [subprocess.run([binary, *flags.split(" ")], capture_output=True, text=True, timeout=patience(), check=False) for binary in (reference_bin, server_bin)]
+    theirs, ours = [((done.stderr or done.stdout).splitlines() or [""])[0] for done in said]
+    assert ours == theirs
+    usage = "nats-server: " not in said[1].stderr and said[1].stderr != ""
+    assert said[1].returncode == (2 if usage else said[0].returncode)

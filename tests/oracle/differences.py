@@ -32,6 +32,42 @@ LONG_GAP = re.compile(rb"(?i)(?:PUB|SUB|CONNECT|INFO|-ERR)[ \t]{4097}")
 LONG_JUNK = re.compile(rb"(?i)(?:PING|PONG|\+OK)[^\n]{4096}")
 
 DIFFERENCES = {
+    "http-access": Difference(
+        sheet="09, S1",
+        ours="Monitoring on a bare port shows peers that are not loopback `/healthz` alone (403 otherwise); an address written out, or `monitor_allow`, opens the rest.",
+        theirs="Shows everybody everything.",
+        reason="A forgotten port must not tell the world who talks to whom; orchestrators' probes still work.",
+    ),
+    "http-strict": Difference(
+        sheet="09, S3 and S4; 05, H21, TOB-NATS-10",
+        ours="Bare LF and folded lines in a request's head, two equal Content-Lengths, more than 100 header lines: 400 or 431. A request with a body is answered, then its connection ends. `OPTIONS *` and CONNECT: 404 and 400. The reason phrase is always the standard one.",
+        theirs="Takes bare LF, folded lines, equal lengths and any number of lines; reads small bodies; answers `OPTIONS *` with 200.",
+        reason="Two readers of one stream must not disagree about where a request ends, and what is not needed is not read.",
+    ),
+    "http-headers": Difference(
+        sheet="05, H12",
+        ours="Every answer has X-Content-Type-Options: nosniff and a Content-Length; plain texts are text/plain whatever bytes they quote.",
+        theirs="nosniff on 404 only; long pages in chunks; guesses the type of texts.",
+        reason="A browser must not take a page for something else; and the length is known.",
+    ),
+    "http-closed": Difference(
+        sheet="09, 3.2",
+        ours="Of a closed connection at most 256 subscriptions are remembered, 16 KiB of them; `pending_bytes` is 0.",
+        theirs="All of them; `pending_bytes` may count its last words.",
+        reason="Memory for what has gone is bounded.",
+    ),
+    "http-no-system-account": Difference(
+        sheet="09, 3.1, 3.7",
+        ours="As nats-server with `no_system_account: true`: there is no system account yet, so its name, its subscriptions and its queues (`/ipqueuesz`) are missing.",
+        theirs="$SYS is there by default.",
+        reason="Nothing is shown that is not there.",
+    ),
+    "http-numbers": Difference(
+        sheet="09, 3.1, 3.6",
+        ours="In `/subsz`, `num_cache`, `num_matches`, `cache_hit_rate`, `max_fanout` are those of the shards' indexes; `avg_fanout` is messages out by messages in. `go` names Midge, `gomaxprocs` is the number of shards, `mem` resident memory, `cpu` the mean since it was last asked for.",
+        theirs="Numbers of its one cache, sampled once a second.",
+        reason="They describe how a server works inside.",
+    ),
     "bare-cr": Difference(
         sheet="01, section 2 (*) Bare CR; 05, TOB-NATS-5",
         ours="A CR in a control line must be followed by LF. Otherwise `-ERR 'Unknown Protocol Operation'` and close, for every split of the bytes.",
@@ -87,6 +123,42 @@ DIFFERENCES = {
         theirs="Accepts it to a depth of 10,000.",
         reason="Bounded recursion on bytes from a peer that has not signed in yet. No client sends such a thing.",
     ),
+    "wildcard-subset": Difference(
+        sheet="03, section 4.3 (HARDEN)",
+        ours="A wildcard subscription must be a subset of one allow pattern: `allow a.*` refuses `SUB a.>`.",
+        theirs="Takes the wildcards of the subscription for literal tokens: `allow a.*` admits `SUB a.>`, and `allow *` admits `SUB >`, and nothing is filtered afterwards.",
+        reason="A permission must not be wider than it reads. (A deny pattern is matched literally by both.)",
+    ),
+    "single-user-reload": Difference(
+        sheet="03, section 13",
+        ours="A client of the single user (`authorization { user, password }`) stays at a reload while both are the same.",
+        theirs="Closes it without a word at every reload, whatever has changed.",
+        reason="It lost nothing.",
+    ),
+    "bcrypt-reload": Difference(
+        sheet="03, section 13; 05, F4",
+        ours="A reload that puts another bcrypt hash in the place of one ends the connections of that user with `-ERR 'Authorization Violation'`, even if it is one of the same password; they come again.",
+        theirs="Keeps what every client sent, and compares it with the new hash.",
+        reason="No password is kept in memory.",
+    ),
+    "no-auth-user-reload": Difference(
+        sheet="03, section 13",
+        ours="A reload that changes the password of the no_auth_user leaves those who came in without one.",
+        theirs="Ends them with `-ERR 'Authorization Violation'`; newcomers are let in as before.",
+        reason="Nothing has changed for them.",
+    ),
+    "repeated-connect": Difference(
+        sheet="03, section 3.2; 05, F4",
+        ours="A repeated CONNECT that names another user has to bring that user's password.",
+        theirs="Takes the password of the CONNECT before where the new one brings none.",
+        reason="No password is kept in memory.",
+    ),
+    "authentication-timeout": Difference(
+        sheet="01, section 10; 05, section 9",
+        ours="The time for a login also runs while it waits for a thread that computes its bcrypt hash, and ends it there. Once the thread has begun it may finish.",
+        theirs="Stops the clock when the CONNECT has come; hashes are computed by as many threads as there are logins.",
+        reason="A flood of bad logins must not leave a queue behind for those who come after it.",
+    ),
 }
 
 
@@ -125,6 +197,8 @@ promises nothing about it:
   there a moment longer (no 503 for its request then), and of a burst to a queue group whose members all reach their
   maximum other messages may be the ones that nobody gets; their number is the same.
 - What a client still receives when it leaves with a reset.
+- With several cores: whether a request gets its 503 whose only takers are connections of another core that may not have it by their
+  permissions. They do not get it; the requester is told nothing, where nats-server says 503.
 
 Not compared yet, because Midge does not have it yet: `$SYS.` services that nats-server offers to the default
 account, everything behind a configuration file (accounts, TLS, websocket, ...).
@@ -135,7 +209,8 @@ def render():
     out = [HEAD]
     for ident, d in DIFFERENCES.items():
         out.append(f"## {ident}\n\n- **Sheet:** {d.sheet}\n- **Midge:** {d.ours}\n- **nats-server:** {d.theirs}\n- **Why:** {d.reason}\n")
-    return "\n".join(out) + FREE
+    from oracle.conf_differences import conf_sections
+    return "\n".join(out) + FREE + "\n" + "\n".join(conf_sections())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ nats-server runs without its system account, which Midge does not have yet: then
 
 import os
 import re
+import signal
 
 import pytest
 
@@ -166,7 +167,7 @@ PAGES = [
     "/connz?user=ann&auth=1", "/connz?user=%5BREDACTED%5D&auth=1", "/connz?user=nobody", "/connz?acc=$G&limit=1", "/connz?acc=nope",
     "/connz?mqtt_client=x", "/connz?cid=4711", "/connz?sort=", "/connz?limit=&offset=", "/connz?limit=1&limit=x", "/connz?callback=f",
     "/connz?limit=1&sort=subs", "/connz?limit=1&sort=msgs_to", "/connz?limit=1&sort=msgs_from", "/connz?limit=1&sort=bytes_to", "/connz?limit=1&sort=bytes_from", "/connz?sort=start",
-    "/connz?sort=reason&state=closed", "/connz?sort=cid&state=all&limit=4&offset=1",
+    "/connz?sort=reason&state=closed&limit=1&offset=2", "/connz?sort=cid&state=all&limit=4&offset=1",
     "/subsz", "/subsz?subs=1", "/subscriptionsz?subs=t", "/subsz?subs=1&test=foo.x", "/subsz?subs=1&test=nobody.here",
     "/subsz?test=foo", "/subsz?acc=$G", "/subsz?acc=nope&subs=1", "/subsz?subs=1&offset=99", "/subsz?limit=0&offset=-1",
     "/routez", "/routez?subs=1", "/routez?subs=detail", "/gatewayz", "/gatewayz?accs=1&subs=detail", "/gatewayz?gw_name=x", "/gatewayz?acc_name=$G",
@@ -229,6 +230,24 @@ def test_methods_and_versions_are_the_same(both):
         with Http(w.port) as h:
             assert h.get("/healthz", version="1.0", headers="Connection: keep-alive\r\n").header("connection") == "keep-alive"
             assert h.get("/healthz", version="1.0").status == 200
+
+
+def test_lame_ducks_are_unhealthy_alike(both):
+    """No new clients: 500, in the same words; the pages stay."""
+    for w in both:
+        w.client(protocol=1)
+        os.kill(w.server.pid, signal.SIGUSR2)
+        w.server.wait_log("Entering lame duck mode")
+    for path in ("/healthz", "/healthz?details=1", "/healthz?js-server-only=1"):
+        for w in both:
+            until(w.port, path, lambda p: p["status"] == "error")
+        theirs, ours = same(both, path)
+        assert (theirs.status, theirs.body) == (500, ours.body)
+        for w in both:
+            w.server.wait_log("Healthcheck failed: " + ("1 errors" if "details" in path else '"failed to be ready for connections after 1ms: server"'))
+    compare(*(rank_cids(fetch(w.port, "/connz").json()) for w in both), "/connz")
+    for w in both:
+        w.server.kill()
 
 
 BROKEN = [

@@ -3,7 +3,11 @@
 
 #include "tests/sim/run.h"
 
-enum { PROGRAM_PINGS_MAX = 3 /* of one client, not answered yet */ };
+enum {
+    PROGRAM_PINGS_MAX = 3,     /* of one client, not answered yet */
+    PROGRAM_RELOAD_SEEDS = 8,  /* one seed of so many reloads its configuration ... */
+    PROGRAM_RELOAD_EVERY = 150, /* ... each time so many steps have been done */
+};
 
 /* ---- how a seed plays ---- */
 
@@ -138,6 +142,8 @@ program_cfg(struct run_cfg *ret, uint64_t seed, uint32_t mutations)
         program_sharpen(ret, &g);
     if (rng_below(&g, 4) == 0)
         program_flood(ret, &g);
+    if (seed % PROGRAM_RELOAD_SEEDS == 1) /* not by the dice: the other seeds stay the stories that they are */
+        ret->world.reload_every = PROGRAM_RELOAD_EVERY;
 }
 
 /* ---- doing ---- */

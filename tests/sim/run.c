@@ -214,6 +214,7 @@ run_stop(struct run *r, struct run_result *ret)
 {
     int64_t until = sim_clock(r->w.sim) + 2 * (int64_t)RUN_WAIT_NS_MAX;
 
+    r->w.cfg.reload_every = 0;
     for (uint32_t i = 0; i < r->cfg.world.n_shards; i++)
         shard_ask(r->w.set, i, NET_ASK_STOP);
     while (!run_all_done(r)) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/net/net_priv.h"
+#include "core/net/reload.h"
 #include "core/rt/mutate.h"
 
 enum {
@@ -91,8 +92,46 @@ world_close(struct world *w)
         shard_close(shard_current);
     }
     shard_current = NULL;
+    net_reload_free(w->reload); /* one that the end cut short */
     shard_set_free(w->set);
     sim_free(w->sim);
+}
+
+/* ---- main ---- */
+
+/* The old snapshot is spoilt where main would free it: who still looks at it fails. */
+static void
+world_reloaded(struct world *w)
+{
+    struct net_cfg *old = w->net_set.cfg == &w->net ? &w->net : &w->net_next;
+
+    w->net_set.cfg = w->reload->cfg;
+    net_reload_free(w->reload);
+    w->reload = NULL;
+    memset(old, 0xdb, sizeof(*old));
+    world_saw(w, SEEN_RELOADED);
+}
+
+void
+world_reload(struct world *w)
+{
+    const struct net *a = w->set->shards[0]->app, *b = w->set->shards[1]->app;
+
+    if (w->reload != NULL) {
+        if (a->cfg != b->cfg)
+            world_saw(w, SEEN_RELOADING);
+        if (net_reload_done(w->reload))
+            world_reloaded(w);
+        return;
+    }
+    if (w->cfg.reload_every == 0 || w->n_steps % w->cfg.reload_every != 0)
+        return;
+    struct net_cfg *next = w->net_set.cfg == &w->net ? &w->net_next : &w->net;
+    *next = *w->net_set.cfg;
+    next->max_payload ^= 1024; /* all that is sent fits either way */
+    enum err e = net_reload_new(&w->net_set, next, w->cfg.n_shards, &w->reload);
+    ASSERT(e == OK);
+    net_reload_start(w->set, &w->net_set, w->reload);
 }
 
 /* ---- steps ---- */
@@ -298,6 +337,7 @@ world_next_shard(struct world *w)
 bool
 world_step(struct world *w)
 {
+    world_reload(w);
     int32_t i = world_next_shard(w);
     return i >= 0 && world_step_shard(w, (uint32_t)i);
 }
@@ -357,6 +397,10 @@ world_stalled(const struct world *w)
 const char *
 world_stuck(struct world *w, char *to, size_t cap)
 {
+    if (w->reload != NULL && !net_reload_done(w->reload)) {
+        (void)snprintf(to, cap, "a reload does not end: %u shards have not finished", atomic_load(&w->reload->n_left));
+        return to;
+    }
     for (uint32_t i = 0; i < w->cfg.n_shards; i++) {
         const struct shard *sh = w->set->shards[i];
         const struct net *n = sh->app;

@@ -63,7 +63,9 @@ enum world_at {
     X(STALLED, "a publisher paused because a subscriber was behind")                   \
     X(SLOW, "a slow consumer was cut off")                                             \
     X(RUN, "a message travelled as one more of a run")                                 \
-    X(RUN_CUT, "a run went on in the next turn")
+    X(RUN_CUT, "a run went on in the next turn")                                       \
+    X(RELOADED, "the configuration was replaced")                                      \
+    X(RELOADING, "one shard had another configuration than the next")
 
 #define WORLD_SEEN_ENUM(name, text) SEEN_##name,
 enum world_seen { WORLD_SEEN(WORLD_SEEN_ENUM) SEEN_N };
@@ -82,6 +84,7 @@ struct world_cfg {
     uint32_t snag_pct;     /* ... so often */
     uint32_t cut_pct;      /* drains and runs of events that stop half-way */
     uint32_t work_max;     /* budget of a step; 0: the usual */
+    uint32_t reload_every; /* steps between two reloads, about; 0: none */
     uint64_t pending_max;  /* bytes queued for a client that make it a slow consumer; 0: the usual */
 };
 
@@ -95,8 +98,9 @@ struct world {
     struct world_cfg cfg;
     struct sim *sim;
     struct shard_set *set;
-    struct net_cfg net;
+    struct net_cfg net, net_next; /* the snapshot to start with, and the one that takes its place: in turns */
     struct net_set net_set;
+    struct net_reload *reload;    /* the one in progress */
     struct world_shard shards[WORLD_SHARDS_MAX];
     uint32_t burst_shard, burst_left;
     uint64_t n_steps;
@@ -128,6 +132,9 @@ uint32_t world_find_cid(const struct world *w, uint64_t cid);
 /* Whatever this shard has handled, it has told the others. */
 bool world_has_published(const struct world *w, uint32_t shard);
 uint32_t world_n_conns(const struct world *w);
+
+/* What main does with reloads: waits for the one in progress, or begins another one. */
+void world_reload(struct world *w);
 
 /* A roll of the world's dice: below n, and a chance in a hundred. */
 uint32_t world_below(struct world *w, uint32_t n);

@@ -149,6 +149,11 @@ class Server:
         self._stopping = True
         return self._reap()
 
+    def await_end(self):
+        """Wait until it ends by itself (a lame duck; somebody else's signal), check that it went in good order. Returns the exit code."""
+        self._stopping = True
+        return self._reap()
+
     def close(self):
         """stop() for a server that may have been stopped or killed already."""
         if self.proc is not None and not self._stopping:

@@ -1,4 +1,4 @@
-#include "proto/json_page.h"
+#include "core/server/json_page.h"
 
 #include <math.h>
 #include <stdio.h>

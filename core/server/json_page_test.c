@@ -1,5 +1,5 @@
 /* Tests of json_page.h: texts as Go's encoding/json and nats-server write them. */
-#include "proto/json_page.h"
+#include "core/server/json_page.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -16,8 +16,8 @@
  * Memory   own: page_take -> free, or page_fini.
  * Source   what nats-server 2.14.5 answers; sheet 09, 1.3.
  */
-#ifndef MIDGE_PROTO_JSON_PAGE_H
-#define MIDGE_PROTO_JSON_PAGE_H
+#ifndef MIDGE_SERVER_JSON_PAGE_H
+#define MIDGE_SERVER_JSON_PAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>
