@@ -72,6 +72,15 @@ def test_a_bcrypt_hash_may_take_the_place_of_another(start_server, conf):
     b.close()
 
 
+def test_the_no_auth_users_password_is_nothing_to_who_brought_none(start_server, conf):
+    """differences.py, no-auth-user-reload."""
+    srv = start_server("-c", conf(users("{user: a, pass: p}") + "\nno_auth_user: a\n"))
+    with srv.raw().connect() as c:
+        conf(users("{user: a, pass: q}") + "\nno_auth_user: a\n")
+        reload(srv)
+        c.ping()
+
+
 def test_logins_may_be_asked_for_and_no_more(start, conf):
     srv = start("-c", conf(""))
     anon, silent = srv.raw().connect(), srv.raw()

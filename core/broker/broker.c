@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "core/broker/broker_priv.h"
+#include "core/broker/msg_trace_priv.h"
 #include "core/rt/fault.h"
 
 enum err
@@ -47,6 +48,7 @@ broker_fini(struct broker *b)
         b->deferred = d->next;
         bufpool_give(b->sh->bufs, d, d->cap);
     }
+    msg_trace_fini(b);
     interest_free(b->ix);
     broker_use_reserve(b);
     free(b->picks);
@@ -306,11 +308,12 @@ broker_on_interest(struct broker *b, uint32_t from, const struct record_interest
     ASSERT(e == OK);
 }
 
-/* The message of a record, as views into it; *ret_names: those of its queue groups, *ret_len bytes. */
+/* The message of a record, as views into its bytes; *ret_names: those of its queue groups, *ret_len bytes. */
 static inline void
-broker_msg_of_record(struct broker *b, const struct record_msg *r, struct pub_msg *ret_m, const uint8_t **ret_names, uint32_t *ret_len)
+broker_msg_of_record(struct broker *b, const struct record_msg *r, const uint8_t *bytes, struct pub_msg *ret_m, const uint8_t **ret_names,
+                     uint32_t *ret_len)
 {
-    const uint8_t *names = r->bytes + r->subject_len, *tail = names + r->queues_len;
+    const uint8_t *names = bytes + r->subject_len, *tail = names + r->queues_len;
     uint32_t len = r->queues_len;
 
     if (UNLIKELY((r->rec.flags & RECORD_MSG_REF) != 0)) {
@@ -325,7 +328,7 @@ broker_msg_of_record(struct broker *b, const struct record_msg *r, struct pub_ms
     *ret_names = names;
     *ret_len = len;
     *ret_m = (struct pub_msg){
-        .subject = r->bytes,
+        .subject = bytes,
         .subject_len = r->subject_len,
         .reply = tail + 1, /* after the space that opens the tail */
         .tail = tail,
@@ -385,7 +388,7 @@ broker_on_msg(struct broker *b, uint32_t from, const struct record_msg *r)
     const uint8_t *names;
     uint32_t names_len;
 
-    broker_msg_of_record(b, r, &m, &names, &names_len);
+    broker_msg_of_record(b, r, r->bytes, &m, &names, &names_len);
     const struct match *mt = interest_match(b->ix, m.acc, m.subject, m.subject_len, &b->hint_peer[from]);
     if ((r->rec.flags & RECORD_MSG_PLAIN) != 0)
         (void)broker_deliver_lists(b, mt, &m); /* a peer's interest may have gone meanwhile */
@@ -398,6 +401,24 @@ broker_on_msg(struct broker *b, uint32_t from, const struct record_msg *r)
     }
 }
 
+/* The same for a message that is traced. */
+static void
+broker_on_traced(struct broker *b, uint32_t from, const struct record_msg *r)
+{
+    struct pub_msg m;
+    const uint8_t *names;
+    uint32_t names_len;
+
+    broker_msg_of_record(b, r, r->bytes + sizeof(m.trace), &m, &names, &names_len);
+    memcpy(&m.trace, r->bytes, sizeof(m.trace));
+    (void)msg_trace_note(b); /* without memory there is nothing to tell */
+    const struct match *mt = interest_match(b->ix, m.acc, m.subject, m.subject_len, &b->hint_peer[from]);
+    if ((r->rec.flags & RECORD_MSG_PLAIN) != 0)
+        (void)msg_trace_deliver_lists(b, mt, &m);
+    broker_serve_queues(b, mt, &m, names, names_len);
+    msg_trace_tell(b, &m);
+}
+
 void
 broker_on_record(struct broker *b, uint32_t from, const struct mbox_rec *rec)
 {
@@ -408,6 +429,12 @@ broker_on_record(struct broker *b, uint32_t from, const struct mbox_rec *rec)
         return;
     case RECORD_MSG:
         broker_on_msg(b, from, (const struct record_msg *)(const void *)rec);
+        return;
+    case RECORD_TRACED:
+        broker_on_traced(b, from, (const struct record_msg *)(const void *)rec);
+        return;
+    case RECORD_TRACE_PART:
+        msg_trace_on_part(b, rec);
         return;
     case RECORD_MORE:
         broker_on_more(b, from, (const struct record_more *)(const void *)rec);

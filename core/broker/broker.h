@@ -34,6 +34,15 @@ enum {
 
 struct broker;
 struct pub_msg;
+struct msg_tracing;
+struct out;
+
+/* A connection as events show it. */
+struct broker_who {
+    uint64_t cid;
+    const char *name; /* view until the connection changes */
+    size_t name_len;
+};
 
 /* What the broker tells core/net. */
 struct broker_ops {
@@ -43,6 +52,9 @@ struct broker_ops {
     void (*on_no_memory)(struct broker *b, struct endpoint *ep);
     /* ep, a publisher of this shard, is ahead of a subscriber: let it pause. */
     void (*on_stall)(struct broker *b, struct endpoint *ep);
+    /* For the events of msg_trace.h: the constant part of what names this server, `"name":..,"flags":0`, and who is behind ep. */
+    void (*put_server)(struct broker *b, struct out *o);
+    void (*get_who)(struct broker *b, const struct endpoint *ep, struct broker_who *ret);
     /* Only while log_trace_on: m was queued for subscription s of ep; NULL: s is no more. */
     void (*on_trace)(struct broker *b, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m);
     /* ep is EP_CHECKED: whether m may be delivered to its subscription sub. Asked of candidates that get nothing in the end, too. NULL: nobody is
@@ -63,6 +75,7 @@ struct pub_msg {
     bool hdr;                       /* HPUB: hdr_len > 0 */
     struct endpoint *from;          /* publisher of this shard; NULL: a peer's */
     uint32_t from_slot;             /* publisher's slot at from_shard; 0: not known */
+    uint32_t trace;                 /* of an open trace at from_shard; 0: it is not traced */
     uint8_t from_shard, hops;
 };
 
@@ -117,6 +130,7 @@ struct broker {
     struct broker_deferred *deferred, **deferred_end;
     uint32_t n_deferred;
     uint32_t n_stalls;    /* times a publisher here was told to pause */
+    struct msg_tracing *tracing; /* NULL: nothing was traced yet */
     void *reserve;        /* NULL: used up, and not there again yet */
     uint32_t inline_max;  /* longest tail that travels inside a record */
     uint32_t stall_num;   /* stall producers when a subscriber's queue exceeds stall_num / 4 of its limit */
@@ -155,6 +169,10 @@ enum err broker_publish(struct broker *b, struct pub_msg *m);
 /* Publish what follows of a run behind m, which was just published, is no message with headers and has no reply: as far as the turn's budget, the
  * mailboxes and the subscribers go. It may stop at any of them; the rest is for broker_publish. m is used up. */
 void broker_publish_run(struct broker *b, struct pub_msg *m, struct nats_run *run);
+
+/* Publish m, which comes from no connection: an event of the server. m->from is NULL.
+ *   fail  ERR_AGAIN */
+enum err broker_publish_own(struct broker *b, struct pub_msg *m);
 
 /* Count m as received from its publisher: broker_publish does it; for a message that is refused. */
 static inline void

@@ -85,4 +85,12 @@ enum err broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plai
 /* Push to one shard, for its plain subscribers, what follows of a publisher's run behind m, n_max messages at most: how many. */
 uint32_t broker_forward_run(struct broker *b, uint32_t shard, struct pub_msg *m, struct nats_run *run, int64_t n_max, uint64_t *ret_payload_bytes);
 
+/* The same for a message that is traced. */
+enum err broker_forward_traced(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks);
+/* Room for a record of len bytes in the shard's mailbox, and a reference to ref_len; asks for it where there is none. */
+bool broker_forward_room(struct broker *b, uint32_t shard, uint64_t len, uint64_t ref_len);
+/* A buffer of len bytes that mailboxes may refer to; NULL without memory. It starts with one reference, for broker_forward_unref. */
+struct mbox_buf *broker_forward_buf(struct broker *b, uint32_t len);
+void broker_forward_unref(struct broker *b, struct mbox_buf *buf);
+
 #endif

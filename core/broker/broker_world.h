@@ -19,6 +19,7 @@
 #include "core/broker/broker_priv.h"
 #include "core/rt/fault.h"
 #include "core/rt/sim.h"
+#include "proto/out.h"
 
 enum { WORLD_SHARDS_MAX = 4, WORLD_EPS_MAX = 4096 };
 
@@ -107,7 +108,27 @@ world_on_stall(struct broker *b, struct endpoint *ep)
     point_of(ep)->n_stall++;
 }
 
-static const struct broker_ops world_ops = {.on_slow = world_on_slow, .on_no_memory = world_on_no_memory, .on_stall = world_on_stall};
+static inline void
+world_put_server(struct broker *b, struct out *o)
+{
+    (void)b;
+    out_str(o, "\"name\":\"W\"");
+}
+
+/* cid: 1000 for each shard, and the slot. */
+static inline void
+world_get_who(struct broker *b, const struct endpoint *ep, struct broker_who *ret)
+{
+    ret->cid = 1000 * (uint64_t)b->sh->id + ep->slot;
+}
+
+static const struct broker_ops world_ops = {
+    .on_slow = world_on_slow,
+    .on_no_memory = world_on_no_memory,
+    .on_stall = world_on_stall,
+    .put_server = world_put_server,
+    .get_who = world_get_who,
+};
 static const struct shard_app world_app = {
     .on_record = world_on_record,
     .on_drained = world_on_drained,

@@ -48,18 +48,25 @@ forward_put_queues(uint8_t *to, uint32_t shard, const struct broker_pick *picks,
 /* ---- one record ---- */
 
 /* Bytes of the record that carries m and queues_len bytes of queue names. */
-static uint64_t
-forward_len(const struct pub_msg *m, uint32_t queues_len, bool by_ref)
+static inline uint64_t
+forward_len_untraced(const struct pub_msg *m, uint32_t queues_len, bool by_ref)
 {
     return sizeof(struct record_msg) + m->subject_len + queues_len + (by_ref ? sizeof(const uint8_t *) : m->tail_len);
 }
 
+static uint64_t
+forward_len(const struct pub_msg *m, uint32_t queues_len, bool by_ref)
+{
+    return forward_len_untraced(m, queues_len, by_ref) + (m->trace != 0 ? sizeof(m->trace) : 0);
+}
+
 /* A record with everything but the names of its groups, queues_len bytes; returns where they go. buf: what is elsewhere, ref_len bytes of it. */
 static inline uint8_t *
-forward_put(struct broker *b, uint32_t shard, const struct pub_msg *m, struct mbox_buf *buf, uint32_t ref_len, uint8_t flags, uint32_t queues_len)
+forward_put(struct broker *b, uint32_t shard, const struct pub_msg *m, struct mbox_buf *buf, uint32_t ref_len, uint8_t flags, uint32_t queues_len,
+            bool traced)
 {
-    uint64_t len = forward_len(m, queues_len, buf != NULL);
-    struct record_msg *r = (void *)shard_push(b->sh, shard, RECORD_MSG, len);
+    uint64_t len = forward_len_untraced(m, queues_len, buf != NULL) + (traced ? sizeof(m->trace) : 0);
+    struct record_msg *r = (void *)shard_push(b->sh, shard, traced ? RECORD_TRACED : RECORD_MSG, len);
 
     r->rec.flags = (uint8_t)(flags | (m->hdr ? RECORD_MSG_HDR : 0) | (buf != NULL ? RECORD_MSG_REF : 0));
     r->acc = m->acc;
@@ -72,7 +79,12 @@ forward_put(struct broker *b, uint32_t shard, const struct pub_msg *m, struct mb
     r->queues_len = (uint16_t)queues_len;
     r->hops = m->hops;
     r->from_shard = m->from_shard;
-    uint8_t *queues = copy_short(r->bytes, m->subject, m->subject_len);
+    uint8_t *subject = r->bytes;
+    if (traced) {
+        memcpy(subject, &m->trace, sizeof(m->trace));
+        subject += sizeof(m->trace);
+    }
+    uint8_t *queues = copy_short(subject, m->subject, m->subject_len);
     if (LIKELY(buf == NULL)) {
         memcpy(queues + queues_len, m->tail, m->tail_len);
     } else {
@@ -102,15 +114,20 @@ forward_room(struct broker *b, uint32_t shard, uint64_t len, uint64_t ref_len)
     return LIKELY(mbox_room(b->sh->out[shard], 1, len, ref_len)) || forward_wait(b, shard, len, ref_len);
 }
 
+bool
+broker_forward_room(struct broker *b, uint32_t shard, uint64_t len, uint64_t ref_len)
+{
+    return forward_room(b, shard, len, ref_len);
+}
+
 static void
 forward_release(void *arg, struct mbox_buf *buf)
 {
     bufpool_give(arg, buf, buf->cap);
 }
 
-/* A buffer of len bytes that mailboxes may refer to; NULL without memory. It starts with one reference: ours. */
-static struct mbox_buf *
-forward_buf(struct broker *b, uint32_t len)
+struct mbox_buf *
+broker_forward_buf(struct broker *b, uint32_t len)
 {
     uint32_t cap;
     struct mbox_buf *buf = bufpool_take(b->sh->bufs, (uint32_t)sizeof(*buf) + len, &cap);
@@ -120,8 +137,8 @@ forward_buf(struct broker *b, uint32_t len)
 }
 
 /* We need it no longer; NULL is fine. */
-static void
-forward_unref(struct broker *b, struct mbox_buf *buf)
+void
+broker_forward_unref(struct broker *b, struct mbox_buf *buf)
 {
     if (buf != NULL && --buf->n_refs == 0)
         forward_release(b->sh->bufs, buf);
@@ -173,7 +190,7 @@ forward_part_names(struct broker *b, uint32_t shard, const struct pub_msg *m, co
 {
     if (LIKELY(!part->names_ref))
         return true;
-    part->names = forward_buf(b, forward_names_len(m, part));
+    part->names = broker_forward_buf(b, forward_names_len(m, part));
     if (part->names == NULL)
         return false;
     uint8_t *to = part->names->bytes;
@@ -192,9 +209,9 @@ forward_part_put(struct broker *b, uint32_t shard, const struct pub_msg *m, cons
     uint8_t flags = plain ? RECORD_MSG_PLAIN : 0;
 
     if (UNLIKELY(part->names_ref)) {
-        (void)forward_put(b, shard, m, part->names, forward_names_len(m, part), flags | RECORD_MSG_NAMES_REF, 0);
+        (void)forward_put(b, shard, m, part->names, forward_names_len(m, part), flags | RECORD_MSG_NAMES_REF, 0, m->trace != 0);
     } else {
-        uint8_t *queues = forward_put(b, shard, m, tail, m->tail_len, flags, part->queues_len);
+        uint8_t *queues = forward_put(b, shard, m, tail, m->tail_len, flags, part->queues_len, m->trace != 0);
         forward_put_queues(queues, shard, picks, n_picks);
     }
 }
@@ -251,7 +268,7 @@ forward_more(struct broker *b, uint32_t shard, const struct pub_msg *m)
 __attribute__((noinline)) static void
 forward_lead(struct broker *b, uint32_t shard, const struct pub_msg *m)
 {
-    const uint8_t *tail = forward_put(b, shard, m, NULL, 0, RECORD_MSG_PLAIN, 0);
+    const uint8_t *tail = forward_put(b, shard, m, NULL, 0, RECORD_MSG_PLAIN, 0, false);
 
     if (m->subject_len > RECORD_RUN_SUBJECT_MAX)
         return;
@@ -263,7 +280,7 @@ forward_lead(struct broker *b, uint32_t shard, const struct pub_msg *m)
 __attribute__((noinline)) static enum err
 forward_plain(struct broker *b, const struct pub_msg *m, uint64_t shards)
 {
-    uint64_t len = forward_len(m, 0, false);
+    uint64_t len = forward_len_untraced(m, 0, false);
     bool room = true;
 
     for (uint64_t s = shards; s != 0; s &= s - 1)
@@ -303,7 +320,7 @@ forward_any(struct broker *b, const struct pub_msg *m, uint64_t plain, const str
     for (uint64_t s = shards; memory && s != 0; s &= s - 1)
         memory = forward_part_names(b, (uint32_t)__builtin_ctzll(s), m, picks, n_picks, &parts[__builtin_ctzll(s)]);
     if (memory && forward_by_ref(b, m)) {
-        tail = forward_buf(b, m->tail_len);
+        tail = broker_forward_buf(b, m->tail_len);
         memory = tail != NULL;
         if (memory)
             memcpy(tail->bytes, m->tail, m->tail_len);
@@ -312,9 +329,9 @@ forward_any(struct broker *b, const struct pub_msg *m, uint64_t plain, const str
         uint32_t i = (uint32_t)__builtin_ctzll(s);
         if (memory)
             forward_part_put(b, i, m, &parts[i], tail, (plain & BIT64(i)) != 0, picks, n_picks);
-        forward_unref(b, parts[i].names);
+        broker_forward_unref(b, parts[i].names);
     }
-    forward_unref(b, tail);
+    broker_forward_unref(b, tail);
     return memory && full == 0 ? OK : ERR_AGAIN; /* a pool run dry is back-pressure */
 }
 
@@ -356,4 +373,10 @@ broker_forward_run(struct broker *b, uint32_t shard, struct pub_msg *m, struct n
     forward_count_more(b, n_more, n_tail_bytes);
     *ret_payload_bytes = n_bytes;
     return n;
+}
+
+enum err
+broker_forward_traced(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks)
+{
+    return forward_any(b, m, plain, picks, n_picks);
 }

@@ -5,6 +5,7 @@
 
 #include "core/broker/broker.h"
 #include "core/broker/broker_priv.h"
+#include "core/broker/msg_trace_priv.h"
 #include "core/rt/fault.h"
 #include "core/rt/mutate.h"
 
@@ -167,6 +168,8 @@ serve_defer(struct broker *b, const struct pub_msg *m, const uint8_t *queue, uin
     *b->deferred_end = d;
     b->deferred_end = &d->next;
     b->n_deferred++;
+    if (m->trace != 0)
+        msg_trace_claim(b, 1);
 }
 
 /* The group of this name; NULL: none. The search begins at *at, and leaves there what to expect next: all shards hear of groups in
@@ -190,7 +193,7 @@ serve_own(struct broker *b, const struct match_group *g, const struct pub_msg *m
     uint32_t sub;
 
     while (g != NULL && (sub = broker_pick_member(b, g, m)) != 0) {
-        if (broker_deliver(b, sub, m))
+        if (UNLIKELY(m->trace != 0) ? msg_trace_deliver(b, sub, m) : broker_deliver(b, sub, m))
             return true;
     }
     return false;
@@ -241,6 +244,8 @@ serve_pass(struct broker *b, const struct match_group *g, const struct pub_msg *
     enum err e = broker_forward(b, &passed, 0, &pick, 1);
     if (e == OK)
         COUNT(&b->sh->counters, queue_passed_on, 1);
+    if (e == OK && m->trace != 0)
+        msg_trace_claim(b, 1);
     return e;
 }
 
@@ -287,16 +292,22 @@ broker_serve_queue(struct broker *b, const struct pub_msg *m, const uint8_t *que
 bool
 broker_on_drained(struct broker *b)
 {
+    if (UNLIKELY(b->tracing != NULL))
+        msg_trace_resume(b);
     while (b->deferred != NULL) {
         struct broker_deferred *d = b->deferred;
         d->msg.from = broker_from(b, d->msg.from_shard, d->msg.from_slot); /* it may have gone meanwhile */
         const struct match_group *g = serve_match(b, &d->msg, d->bytes + d->msg.subject_len, d->queue_len);
+        if (UNLIKELY(d->msg.trace != 0))
+            (void)msg_trace_note(b); /* without memory there is nothing to tell */
         if (!serve_own(b, g, &d->msg) && serve_pass(b, g, &d->msg) != OK)
             return false;
         b->deferred = d->next;
         if (b->deferred == NULL)
             b->deferred_end = &b->deferred;
         b->n_deferred--;
+        if (UNLIKELY(d->msg.trace != 0))
+            msg_trace_tell(b, &d->msg);
         bufpool_give(b->sh->bufs, d, d->cap);
     }
     return true;
@@ -426,4 +437,76 @@ broker_publish_run(struct broker *b, struct pub_msg *m, struct nats_run *run)
         publish_count_in(b, ep, n, payload_bytes);
     else
         publish_run_any(b, m, run);
+}
+
+/* Those of its own that pick_all chose, and how many. */
+static uint32_t
+publish_picks(struct broker *b, const struct pub_msg *m, uint32_t n_picks)
+{
+    for (uint32_t i = 0; i < n_picks; i++) {
+        const struct broker_pick *pk = &b->picks[i];
+        if (pk->sub != 0 && !(m->trace != 0 ? msg_trace_deliver(b, pk->sub, m) : broker_deliver(b, pk->sub, m))) /* it died in this very fan-out */
+            broker_serve_queue(b, m, pk->name, pk->name_len);
+    }
+    return n_picks;
+}
+
+enum err
+broker_publish_own(struct broker *b, struct pub_msg *m)
+{
+    uint32_t hint = 0, n_picks = 0;
+    const struct match *mt = interest_match(b->ix, m->acc, m->subject, m->subject_len, &hint);
+
+    ASSERT(m->from == NULL && m->from_slot == 0 && m->trace == 0);
+    if (mt->n_groups > 0 && !pick_all(b, mt, m, &n_picks))
+        return ERR_AGAIN;
+    if (mt->shards != 0 || n_picks > 0) {
+        enum err e = broker_forward(b, m, mt->shards, b->picks, n_picks);
+        if (e != OK)
+            return e;
+    }
+    b->sh->work_left--;
+    (void)broker_deliver_lists(b, mt, m); /* nobody has to be there */
+    (void)publish_picks(b, m, n_picks);
+    return OK;
+}
+
+/* Note the groups whose members are all here, and can none of them take it. */
+static void
+publish_note_refused(struct broker *b, const struct match *mt, const struct pub_msg *m)
+{
+    for (uint32_t i = 0; i < mt->n_groups; i++) {
+        if (broker_n_remote(&mt->groups[i]) == 0 && broker_pick_member(b, &mt->groups[i], m) == 0)
+            msg_trace_refused(b, &mt->groups[i], m);
+    }
+}
+
+enum err
+broker_publish_traced(struct broker *b, struct pub_msg *m)
+{
+    struct endpoint *ep = m->from;
+    const struct match *mt = interest_match(b->ix, m->acc, m->subject, m->subject_len, &ep->hint);
+    uint32_t n_picks = 0;
+    uint64_t shards = mt->shards;
+    enum err e = mt->n_groups == 0 || pick_all(b, mt, m, &n_picks) ? OK : ERR_AGAIN;
+
+    for (uint32_t i = 0; i < n_picks; i++)
+        shards |= b->picks[i].sub == 0 ? BIT64(b->picks[i].shard) : 0;
+    if (e == OK && shards != 0)
+        e = broker_forward_traced(b, m, mt->shards, b->picks, n_picks);
+    if (e != OK) {
+        msg_trace_drop(b, m->trace);
+        return e;
+    }
+    broker_count_in(b, m);
+    b->sh->work_left--;
+    (void)msg_trace_note(b); /* without memory there is nothing to tell */
+    msg_trace_claim(b, (uint32_t)__builtin_popcountll(shards));
+    bool taken = msg_trace_deliver_lists(b, mt, m) > 0 || shards != 0;
+    publish_note_refused(b, mt, m);
+    taken |= publish_picks(b, m, n_picks) > 0;
+    if (!taken && m->reply_len > 0 && (ep->flags & EP_NO_RESPOND) != 0)
+        publish_no_responders(b, m);
+    msg_trace_tell(b, m);
+    return OK;
 }

@@ -20,6 +20,8 @@ enum record_type {
     RECORD_PLAIN = MBOX_TYPE_USER, /* flags: 1 = on */
     RECORD_QUEUE,
     RECORD_MSG,
+    RECORD_TRACED, /* a RECORD_MSG whose bytes begin with a u32: pub_msg.trace */
+    RECORD_TRACE_PART, /* what became of such a message: see msg_trace.h */
     RECORD_STALL, /* a subscriber here is behind: slow its producer down */
     RECORD_MORE,  /* a run: the message record before it, again, with another tail */
     RECORD_NET = 32,
@@ -58,6 +60,20 @@ struct record_msg {
 };
 
 _Static_assert(sizeof(struct record_msg) == 36, "no byte of it is padding");
+
+enum record_part_flag {
+    RECORD_PART_REF = 1, /* the bytes are elsewhere, a pointer to them stands in their place */
+    RECORD_PART_CUT = 2, /* there was more */
+};
+
+/* Of one claim of an open trace: JSON objects, each behind a comma. */
+struct record_trace_part {
+    struct mbox_rec rec; /* flags: enum record_part_flag */
+    uint32_t trace;
+    uint32_t n_claims;   /* more answers will come instead */
+    uint32_t len;
+    uint8_t bytes[];
+};
 
 /* Longer subjects make no runs: whoever takes a run in two parts keeps the subject. */
 enum { RECORD_RUN_SUBJECT_MAX = 96, RECORD_RUN_REPLY_MAX = UINT8_MAX };

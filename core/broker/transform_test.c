@@ -115,6 +115,9 @@ split_drops_empty_pieces(void **state)
     static const struct row rows[] = {
         {"a.*", "o.{{split(1,-)}}", "a.a-b--c-", "o.a.b.c"},
         {"a.*", "o.{{split(1,-)}}", "a.--", "o."}, /* matches nothing */
+        {"a.*", "o.{{split(1,-)}}", "a.-2", "o.2"},
+        {"a.*", "o.{{split(1,-)}}.x", "a.--2", "o..2.x"}, /* nor does this */
+        {"a.*", "o.{{split(1,-)}}.x", "a.-a---b-", "o.a.b.x"},
         {"a.*", "o.{{split(1,)}}", "a.abc", "o.a.b.c"},
         {"a.*", "o.{{split(1, )}}", "a.a\xc3\xa9\xe2\x82\xac" "b", "o.a.\xc3\xa9.\xe2\x82\xac.b"},
         {"a.*", "o.{{split(1,)}}", "a.a\xc3", "o.a.\xc3"},
@@ -185,7 +188,7 @@ random_is_below_its_maximum_and_reaches_all_of_it(void **state)
     (void)state;
 
     check_rows(rows, N_ELEMS(rows), 0);
-    assert_int_equal(transform_new("a", "{{random(4)}}.{{Random( 4 )}}", 0, &t, why, sizeof(why)), OK);
+    assert_int_equal(transform_new("a", "{{random(-4)}}.{{Random( 4 )}}", 0, &t, why, sizeof(why)), OK); /* the sign does not count */
     for (uint64_t i = 0; i < 1000; i++) {
         assert_int_equal(transform_apply(t, (const uint8_t *)"a", 1, i, to, sizeof(to), &len), TRANSFORM_OK);
         assert_int_equal(len, 3);
@@ -249,6 +252,12 @@ static const struct row wrong[] = {
     {"foo.>", "bar", "", "!invalid subject"},
     {"foo.>", "*.>", "", "!invalid subject"},
     {"foo.*", "b.$9.*", "", "!invalid subject"},
+    {"foo.*", "{{split(1)}}.a b", "", BAD "invalid transform"},
+    {"foo.*", "{{split(1)}}.>.x", "", BAD "invalid transform in x"},
+    {"foo.*", "{{wildcard(1,2)}}.{{nope(1)}}", "", BAD "unknown function in {{nope(1)}}"},
+    {"foo.*", "{{split(1)}}.*", "", "!invalid subject"},
+    {"foo.*", "$9.{{split(1)}}", "", BAD "wildcard index out of range in $9: [9]"},
+    {"foo.*", "{{split(1)}}.$9", "", BAD "not enough arguments passed to the function in {{split(1)}}"},
     {"foo..a", "bar", "", "!invalid subject"},
     {"foo a", "bar", "", "!invalid subject"},
 };

@@ -7,6 +7,7 @@
 #include "core/net/client_auth.h"
 #include "core/net/net_priv.h"
 #include "core/rt/fault.h"
+#include "proto/nats_hdr.h"
 
 enum {
     RTT_FRESH_S = 3600,     /* a round trip time older than an hour is measured again */
@@ -87,6 +88,12 @@ client_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats
     int q_len = queue.len > 0 ? (int)nats_quote(queue.ptr, queue.len, q, sizeof(q)) : 0;
     log_err("%s - %s%.*s%s%.*s%s%s", conn_name(c, name, sizeof(name)), texts[kind], s_len, s, q_len > 0 ? ", Queue: " : "", q_len, q,
             sub ? ", SID " : "", sub ? log_quote(id, sizeof(id), sid.ptr, sid.len) : "");
+}
+
+void
+client_pub_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject)
+{
+    client_violation(n, c, kind, subject, (struct nats_view){0}, (struct nats_view){0});
 }
 
 /* ---- CONNECT ---- */
@@ -176,30 +183,54 @@ client_has_prefix(const uint8_t *s, uint32_t len, const char *prefix, uint32_t p
     return len > prefix_len && memcmp(s, prefix, prefix_len) == 0;
 }
 
-/* Subjects that belong to the server. False: refused, and the client was told. */
-static bool
-client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m)
+bool
+client_pub_reserved(const uint8_t *s, uint32_t len)
 {
-    const uint8_t *s = m->subject, *r = m->reply;
-    const struct nats_view none = {0};
-
-    if (client_has_prefix(s, m->subject_len, "_GR_.", 5) || (m->subject_len >= 5 && memcmp(s, "$NRG.", 5) == 0) ||
-        /* Asked once, even if the publish has to wait for room: a response may be used up by it. */
-        ((c->flags & (CONN_PUB_CHECKED | CONN_OP_BEGUN)) == CONN_PUB_CHECKED && UNLIKELY(!client_auth_may_publish(n, c, s, m->subject_len)))) {
-        client_violation(n, c, NATS_PERM_PUBLISH, client_view(s, m->subject_len), none, none);
-        return false;
-    }
-    if (m->reply_len > 0 && (r[0] == '_' || r[0] == '$') &&
-        ((m->reply_len >= 4 && memcmp(r, "_R_.", 4) == 0) || client_has_prefix(r, m->reply_len, "_GR_.", 5) ||
-         client_has_prefix(r, m->reply_len, "$JS.ACK.", 8))) {
-        client_violation(n, c, NATS_PERM_REPLY, client_view(r, m->reply_len), none, none);
-        return false;
-    }
-    return true;
+    return client_has_prefix(s, len, "_GR_.", 5) || (len >= 5 && memcmp(s, "$NRG.", 5) == 0);
 }
 
-/* " reply hdr size\r\npayload\r\n" for a publish that was written otherwise (tabs, several spaces). False: no memory. */
 static bool
+client_reply_reserved(const uint8_t *r, uint32_t len)
+{
+    return len > 0 && (r[0] == '_' || r[0] == '$') &&
+           ((len >= 4 && memcmp(r, "_R_.", 4) == 0) || client_has_prefix(r, len, "_GR_.", 5) || client_has_prefix(r, len, "$JS.ACK.", 8));
+}
+
+/* What stands against m, NATS_PERM_N if nothing does; *ret_what: the subject or reply that may not be. */
+static enum nats_perm
+client_pub_why(struct net *n, struct conn *c, const struct pub_msg *m, struct nats_view *ret_what)
+{
+    *ret_what = client_view(m->subject, m->subject_len);
+    if (client_pub_reserved(m->subject, m->subject_len) ||
+        ((c->flags & CONN_PUB_CHECKED) != 0 && UNLIKELY(!client_auth_may_publish(n, c, m->subject, m->subject_len))))
+        return NATS_PERM_PUBLISH;
+    *ret_what = client_view(m->reply, m->reply_len);
+    return client_reply_reserved(m->reply, m->reply_len) ? NATS_PERM_REPLY : NATS_PERM_N;
+}
+
+/* False: refused, and the client was told, and t, if the publish is traced. Asked once for each publish (it may use up the right to answer), and
+ * again while a reload is under way: what was allowed may have become another subject. */
+static bool
+client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m, const struct client_trace *t)
+{
+    struct nats_view what;
+
+    if ((c->flags & CONN_PUB_ALLOWED) != 0 && !net_reload_busy(n))
+        return true;
+    enum nats_perm kind = client_pub_why(n, c, m, &what);
+    if (LIKELY(kind == NATS_PERM_N))
+        return true;
+    client_pub_violation(n, c, kind, what);
+    if (t != NULL) {
+        (void)nats_perm_text(kind, what, (struct nats_view){0}, (struct nats_view){0}, n->texts.line, n->texts.line_cap); /* as in the log */
+        client_trace_refused(n, c, t, n->texts.line);
+    }
+    broker_count_in(&n->broker, m); /* as nats-server does */
+    return false;
+}
+
+/* " reply hdr size\r\npayload\r\n" for a publish that was written otherwise (tabs, several spaces). */
+bool
 client_make_tail(struct net *n, const struct nats_op *op, struct pub_msg *m)
 {
     uint32_t hdr_text_len = op->kind == NATS_HPUB ? op->hdr_text_len : 0;
@@ -252,30 +283,77 @@ client_on_begun(struct net *n, struct conn *c, const struct nats_op *op)
         (void)client_write_err(n, c, NATS_ERR_INVALID_PUB_SUBJECT); /* without memory it closes c itself */
 }
 
+/* The operation is over, however it ended. */
+static enum client_result
+client_pub_done(struct conn *c)
+{
+    c->flags &= (uint32_t)~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN | CONN_PUB_ALLOWED | CONN_PUB_TRACED);
+    return CLIENT_NEXT;
+}
+
+/* The publish is allowed: tell a verbose client, once, even if the publish itself has to wait for room. */
+static void
+client_pub_ok(struct net *n, struct conn *c)
+{
+    if ((c->flags & CONN_OP_BEGUN) == 0)
+        client_ok(n, c);
+    c->flags |= CONN_OP_BEGUN | CONN_PUB_ALLOWED;
+}
+
+/* A publish whose headers may ask for a trace. t: subject and mapped are set. False: *ret_r is the whole answer. */
+static bool
+client_pub_traced(struct net *n, struct conn *c, const struct nats_op *op, struct pub_msg *m, struct client_trace *t, enum client_result *ret_r)
+{
+    struct client_trace read = {0};
+
+    switch (client_trace_read(n, c, op, m, &read)) {
+    case TRACED_NO: return true;
+    case TRACED_DROP: *ret_r = client_pub_done(c); return false;
+    case TRACED_AGAIN: *ret_r = CLIENT_AGAIN; return false;
+    case TRACED_YES:
+    default: break;
+    }
+    read.subject = t->subject;
+    read.mapped = t->mapped;
+    if (!client_may_publish(n, c, m, &read)) {
+        *ret_r = client_pub_done(c);
+        return false;
+    }
+    client_pub_ok(n, c);
+    *ret_r = client_trace_publish(n, c, m, &read) == OK ? client_pub_done(c) : CLIENT_AGAIN;
+    return false;
+}
+
 /* What a publish may have to do before it is published. False: *ret_r is the whole answer. */
 __attribute__((noinline)) static bool
 client_before_pub(struct net *n, struct conn *c, const struct nats_op *op, struct pub_msg *m, enum client_result *ret_r)
 {
+    struct client_trace t = {.subject = client_view(m->subject, m->subject_len)};
+    enum client_mapped mapped = MAPPED_NO;
+
     if (op->tail == NULL && !client_make_tail(n, op, m)) {
         *ret_r = CLIENT_AGAIN; /* a pool run dry is back-pressure */
         return false;
     }
     if ((c->flags & CONN_PEDANTIC) != 0)
         client_on_begun(n, c, op);
-    if ((c->flags & CONN_MAPPED) != 0 && !client_map(n, c, m)) {
+    if ((c->flags & CONN_MAPPED) != 0)
+        mapped = client_map(n, c, m);
+    if (mapped == MAPPED_AGAIN) {
         *ret_r = CLIENT_AGAIN;
         return false;
     }
-    if (!client_may_publish(n, c, m)) {
-        broker_count_in(&n->broker, m); /* as nats-server does */
-        c->flags &= (uint32_t)~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
-        *ret_r = CLIENT_NEXT;
+    if (UNLIKELY((c->flags & CONN_PUB_TRACED) != 0)) {
+        if (mapped == MAPPED_YES)
+            t.mapped = client_view(m->subject, m->subject_len);
+        if (!client_pub_traced(n, c, op, m, &t, ret_r))
+            return false;
+    }
+    if (!client_may_publish(n, c, m, NULL)) {
+        *ret_r = client_pub_done(c);
         return false;
     }
-    /* Told once, even if the publish itself has to wait for room. */
-    if ((c->flags & CONN_OP_BEGUN) == 0)
-        client_ok(n, c);
-    c->flags |= CONN_OP_BEGUN;
+    client_pub_ok(n, c);
     return true;
 }
 
@@ -306,8 +384,9 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
     m.from_slot = c->ep.slot;
     m.from_shard = (uint8_t)n->sh->id;
     m.hops = 0;
+    m.trace = 0;
 
-    uint32_t special = c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED);
+    uint32_t special = c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED | CONN_PUB_TRACED);
     bool plain = client_is_usual(op) && (LIKELY(special == 0) || (special == CONN_PUB_CHECKED && client_auth_knows(c, op->subject, op->subject_len)));
     enum client_result r;
     n->pub_plain = plain;
@@ -315,8 +394,7 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
         return r;
     if (UNLIKELY(broker_publish(&n->broker, &m) != OK))
         return CLIENT_AGAIN;
-    c->flags &= (uint32_t)~(CONN_OP_BEGUN | CONN_SUBJECT_SEEN);
-    return CLIENT_NEXT;
+    return client_pub_done(c);
 }
 
 /* ---- SUB, UNSUB ---- */
@@ -483,6 +561,14 @@ client_on_other(struct net *n, struct conn *c, const struct nats_op *op)
     }
 }
 
+/* Of a publish with headers, before all else. A function, so that those without pay for nothing of it. */
+__attribute__((noinline)) static void
+client_look_at_hdr(struct conn *c, const struct nats_op *op)
+{
+    if (UNLIKELY(nats_hdr_maybe_trace(op->payload, op->hdr_size)))
+        c->flags |= CONN_PUB_TRACED;
+}
+
 enum client_result
 client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
 {
@@ -491,6 +577,8 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
     if (UNLIKELY(log_trace_on))
         trace_in(n, c, op);
     if (LIKELY(op->kind == NATS_PUB || op->kind == NATS_HPUB)) {
+        if (UNLIKELY(op->kind == NATS_HPUB))
+            client_look_at_hdr(c, op);
         c->last_in_ns = n->sh->now;
         r = client_on_pub(n, c, op);
     } else {
@@ -501,7 +589,7 @@ client_on_op(struct net *n, struct conn *c, const struct nats_op *op)
 }
 
 void
-client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad)
+client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad, const uint8_t *buf, size_t len)
 {
     char name[CONN_NAME_MAX];
 
@@ -510,6 +598,8 @@ client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const str
     COUNT(&n->sh->counters, protocol_errors, 1);
     if (bad->err == NATS_ERR_MAX_PAYLOAD)
         COUNT(&n->sh->counters, payloads_refused, 1);
+    if (bad->err == NATS_ERR_MAX_PAYLOAD)
+        client_trace_oversized(n, c, buf, len, bad->size);
     if (net_may_log(n, NET_QUIET_PROTOCOL)) {
         (void)nats_bad_text(bad, n->texts.line, n->texts.line_cap); /* cut is fine in a log */
         log_err("%s - %s", conn_name(c, name, sizeof(name)), n->texts.line);

@@ -219,18 +219,23 @@ on_pool_news(void *arg, uint32_t shard_id)
     atomic_fetch_or(&pool_news, BIT(shard_id));
 }
 
-/* Until the clients have heard something, or are closed. */
+/* Until the client has heard something, or is closed. Time goes by only while no hash is being computed: for who found the queue full, and looks
+ * again in a while. */
 static void
 wait_for_pool(struct world *w, struct client *c)
 {
     do {
-        (void)sched_yield();
+        bool busy = false;
         uint32_t news = atomic_exchange(&pool_news, 0);
         for (uint32_t i = 0; i < w->n; i++) {
+            busy |= world_net(w, i)->jobs != NULL;
             if ((news & BIT(i)) != 0)
                 shard_ask(w->set, i, NET_ASK_OFFLOAD);
         }
-        world_run(w, NS_PER_MS); /* who found the queue full looks again in a while */
+        if (busy && news == 0)
+            (void)sched_yield();
+        else
+            world_run(w, NS_PER_MS);
         client_poll(c);
     } while (c->n_got == 0 && !client_closed(c));
 }
@@ -485,6 +490,53 @@ a_responder_may_answer_so_often_and_so_long(void **state)
         client_free(&all);
         stop(&w);
     }
+}
+
+/* The asker's shard stands still, so the answer is tried again and again: it is one answer all the same. */
+static void
+an_answer_that_waits_uses_up_one_right(void **state)
+{
+    enum { N = 3000 };
+    struct auth_perms perms = {.responses = true, .responses_max = 1, .responses_expire_ns = -1, .pub_deny = SUBJECTS("in.>")};
+    struct auth_user_conf users[] = {{.name = "r", .pass = "r", .perms = &perms}, {.name = "all", .pass = "a"}};
+    struct world w;
+    struct client r, all, filler;
+    static char text[N * 20];
+    size_t len = 0;
+    (void)state;
+
+    w.cfg = world_net_cfg();
+    w.cfg.auth = auth_of(&(struct auth_conf){.users = users, .n_users = 2});
+    world_start(&w, &(struct world_cfg){.n_shards = 2, .seed = 1, .mbox_bytes = 65536});
+    open_as(&w, &r, "r", "r");        /* shard 0 */
+    open_as(&w, &all, "all", "a");    /* shard 1 */
+    open_as(&w, &filler, "all", "a"); /* shard 0 */
+    client_say(&r, "SUB ask 1\r\nPING\r\n");
+    client_hears(&r, "PONG\r\n");
+    client_say(&all, "SUB in.* 9\r\nSUB fill.* 8\r\nPUB ask in.1 1\r\n?\r\nPING\r\n");
+    client_hears(&all, "PONG\r\n");
+    client_hears(&r, "MSG ask 1 in.1 1\r\n?\r\n");
+    for (uint32_t i = 0; i < N; i++)
+        len += (size_t)sprintf(text + len, "PUB fill.%u 0\r\n\r\n", i % 10);
+    w.started[1] = false;
+    assert_int_equal(client_put(&filler, text, len), len);
+    world_run(&w, 300 * NS_PER_MS);
+    assert_true(w.set->shards[0]->counters.mbox_full > 0);
+    assert_int_equal(client_put(&r, "PUB in.1 1\r\n!\r\nPING\r\n", 21), 21);
+    for (int i = 0; i < 10; i++) {
+        world_net(&w, 0)->n_vain = 0;
+        world_run(&w, 50 * NS_PER_MS);
+    }
+    client_hears(&r, "");
+    w.started[1] = true;
+    world_settle(&w);
+    client_hears(&r, "PONG\r\n");
+    client_poll(&all);
+    assert_non_null(strstr(all.got, "MSG in.1 9 1\r\n!\r\n"));
+    client_free(&r);
+    client_free(&all);
+    client_free(&filler);
+    stop(&w);
 }
 
 /* ---- reloads ---- */
@@ -791,6 +843,7 @@ main(void)
         cmocka_unit_test(A33_denied_messages_are_withheld),
         cmocka_unit_test(what_is_withheld_from_all_is_answered_with_503),
         cmocka_unit_test(a_responder_may_answer_so_often_and_so_long),
+        cmocka_unit_test(an_answer_that_waits_uses_up_one_right),
         cmocka_unit_test(a_reload_looks_at_every_login),
         cmocka_unit_test(a_reload_may_ask_for_logins_and_cease_to),
         cmocka_unit_test(a_reload_takes_subscriptions_back),

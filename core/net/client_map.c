@@ -36,7 +36,7 @@ map_random(const struct net *n, const struct conn *c)
     return rng_split(&seed);
 }
 
-bool
+enum client_mapped
 client_map(struct net *n, struct conn *c, struct pub_msg *m)
 {
     const struct mapping *mappings = n->cfg->mappings;
@@ -45,16 +45,16 @@ client_map(struct net *n, struct conn *c, struct pub_msg *m)
     uint32_t cap;
 
     if (mappings == NULL) /* they have just been taken out of the configuration */
-        return true;
+        return MAPPED_NO;
     if (!map_room(n, &cap))
-        return false;
+        return MAPPED_AGAIN;
     enum mapping_verdict v = mapping_apply(mappings, m->subject, m->subject_len, map_random(n, c), n->mapped, cap, &len);
     if (v == MAPPING_NONE)
-        return true;
+        return MAPPED_NO;
     if (v == MAPPING_SAME) {
         if (!again)
             trace_mapping(c, m, m->subject, m->subject_len);
-        return true;
+        return MAPPED_YES;
     }
     if (!again) { /* told and counted once, even if the publish itself has to wait for room */
         trace_mapping(c, m, n->mapped, (uint32_t)len);
@@ -63,5 +63,5 @@ client_map(struct net *n, struct conn *c, struct pub_msg *m)
     }
     m->subject = n->mapped; /* a lost message goes on with the empty subject, which matches nothing: so it has its +OK, and its 503 */
     m->subject_len = (uint32_t)len;
-    return true;
+    return MAPPED_YES;
 }

@@ -374,7 +374,7 @@ conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t
             break;
         }
         if (UNLIKELY(v == NATS_BAD)) {
-            client_on_bad(n, c, &op, &bad);
+            client_on_bad(n, c, &op, &bad, p + used, len - used);
             return RAN_CLOSED;
         }
         enum client_result r = client_on_op(n, c, &op);

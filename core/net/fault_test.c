@@ -42,6 +42,9 @@ talk(struct world *w, struct client *a, struct client *b)
     memcpy(text + n + BIG_LEN, "\r\n", 3);
     try(a, text);
     try(b, text);
+    /* A publish that is mapped, one that is traced on both shards, and one whose trace is switched off, which rewrites it. */
+    try(a, "PUB mapped.3 1\r\n.\r\nHPUB q.1 36 37\r\nNATS/1.0\r\nNats-Trace-Dest: lit.1\r\n\r\n.\r\n");
+    try(a, "HPUB mapped.2 85 86\r\nNATS/1.0\r\nNats-Trace-Dest: lit.1\r\nNats-Trace-Origin-Account: A\r\nAccept-Encoding:x\r\n\r\n.\r\n");
     try(a, "SUB in.box 99\r\nPUB nobody in.box 0\r\n\r\nPUB $NRG.x 0\r\n\r\nSUB bad..subject 1\r\nPING\r\n");
     try(b, "CONNECT {\"verbose\":false}\r\nUNSUB 1\r\nSUB x 1\r\nINFO {\"a\":[1,2]}\r\nFOO\r\n");
 }
@@ -66,9 +69,15 @@ serves(struct world *w)
 static void
 c8_whichever_allocation_fails_the_server_goes_on(void **state)
 {
+    const struct mapping_dest_conf dest = {.dest = "wild.$1.x.y", .weight = 100};
+    const struct mapping_conf conf = {.src = "mapped.*", .dests = &dest, .n_dests = 1};
+    struct mapping *mappings = NULL;
+    char why[MAPPING_WHY_MAX];
     uint32_t n_shards = 1;
     int64_t n = 0;
     (void)state;
+
+    assert_int_equal(mapping_new(&conf, 1, "", &mappings, why, sizeof(why)), OK);
 
     for (; n_shards <= 2; n_shards++) {
         for (n = 0;; n++) {
@@ -76,6 +85,7 @@ c8_whichever_allocation_fails_the_server_goes_on(void **state)
             struct client a, b;
 
             w.cfg = world_net_cfg();
+            w.cfg.mappings = mappings;
             world_start(&w, &(struct world_cfg){.n_shards = n_shards, .seed = 1});
             fault_arm(n);
             talk(&w, &a, &b);
@@ -96,6 +106,7 @@ c8_whichever_allocation_fails_the_server_goes_on(void **state)
         }
         assert_true(!fault_armed_builds || n > 30);
     }
+    mapping_free(mappings);
 }
 
 static void

@@ -87,6 +87,8 @@ static const struct broker_ops net_broker_ops = {
     .on_slow = net_on_slow,
     .on_no_memory = net_on_no_memory,
     .on_stall = net_on_stall,
+    .put_server = client_trace_put_server,
+    .get_who = client_trace_get_who,
     .on_trace = net_on_trace,
 };
 

@@ -79,6 +79,7 @@ struct net_cfg {
     uint32_t max_traced;       /* ... and so many bytes of a payload; 0: all */
     struct hash_key key;
     const struct mapping *mappings; /* of $G; NULL: none */
+    const char *event_extra; /* `"tags":[..],"metadata":{..},` of the server in its events; NULL: nothing */
     struct nats_info_server info; /* the part of INFO that is the same for all */
 };
 
@@ -124,6 +125,8 @@ enum conn_flag {
     CONN_PUB_CHECKED = 16384, /* its publishes are checked: client_auth_may_publish */
     CONN_AUTH_DUE = 32768,    /* a login is required, and has not been accepted */
     CONN_MAPPED = 65536,      /* its account has mappings */
+    CONN_PUB_ALLOWED = 131072, /* the publish in progress may be */
+    CONN_PUB_TRACED = 262144,  /* it has a header line that begins as those of tracing do */
 };
 
 /* One client connection. */

@@ -135,18 +135,54 @@ enum client_result {
 enum client_result client_on_op(struct net *n, struct conn *c, const struct nats_op *op);
 /* The control line of a pedantic client's publish is complete; its payload is still to come, or ends wrongly. */
 void client_on_begun(struct net *n, struct conn *c, const struct nats_op *op);
-void client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad);
+/* The operation at buf, of which len bytes are there, is none. */
+void client_on_bad(struct net *n, struct conn *c, const struct nats_op *op, const struct nats_bad *bad, const uint8_t *buf, size_t len);
 /* CONNECT was accepted: the rest of it. */
 void client_connect_done(struct net *n, struct conn *c);
 /* -ERR 'Permissions Violation for ...'. queue, sid: ptr NULL for none. */
 void client_send_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject, struct nats_view queue, struct nats_view sid);
+/* The same, counted, and a line in the log: for a publish. */
+void client_pub_violation(struct net *n, struct conn *c, enum nats_perm kind, struct nats_view subject);
+/* m's tail for a publish that was written otherwise than we write it. False: no memory. */
+bool client_make_tail(struct net *n, const struct nats_op *op, struct pub_msg *m);
+/* Whether the subject belongs to the server: no client may publish there. */
+bool client_pub_reserved(const uint8_t *subject, uint32_t len);
 void client_ping_timer(struct timer *t, int64_t now_ns);
 /* The first PING: soon after CONNECT. */
 void client_arm_first_ping(struct net *n, struct conn *c);
 
 /* client_map.c */
-/* What a publish of c becomes by the mappings of its account: m->subject. False: no memory for it now. */
-bool client_map(struct net *n, struct conn *c, struct pub_msg *m);
+enum client_mapped {
+    MAPPED_NO,    /* no mapping covers it */
+    MAPPED_YES,   /* one does; its subject may be the same */
+    MAPPED_AGAIN, /* no memory for it now */
+};
+/* What a publish of c becomes by the mappings of its account: m->subject. */
+enum client_mapped client_map(struct net *n, struct conn *c, struct pub_msg *m);
+
+/* client_trace.c: see core/broker/msg_trace.h. */
+struct client_trace {
+    struct nats_view dest, hdr;
+    struct nats_view subject, mapped; /* as published; what a mapping made of it, ptr NULL: none covers it */
+    uint32_t size;
+    bool only;
+};
+enum client_traced {
+    TRACED_NO,    /* go on as with any message */
+    TRACED_YES,   /* client_trace_publish or client_trace_refused */
+    TRACED_DROP,  /* it is not to be published; the client was told what it is told */
+    TRACED_AGAIN, /* no memory for it now */
+};
+/* What the headers of a publish ask for; m's headers may be written anew. subject and mapped are the caller's to set. */
+enum client_traced client_trace_read(struct net *n, struct conn *c, const struct nats_op *op, struct pub_msg *m, struct client_trace *ret);
+/* As broker_publish. */
+enum err client_trace_publish(struct net *n, struct conn *c, struct pub_msg *m, const struct client_trace *t);
+/* The event of a publish that was refused. */
+void client_trace_refused(struct net *n, struct conn *c, const struct client_trace *t, const char *error);
+/* The same for one above max_payload, as far as its headers are among the len bytes at buf, where it begins. */
+void client_trace_oversized(struct net *n, struct conn *c, const uint8_t *buf, size_t len, int64_t size);
+void client_trace_put_server(struct broker *b, struct out *o);
+void client_trace_get_who(struct broker *b, const struct endpoint *ep, struct broker_who *ret);
 
 /* client_run.c: after op, a plain PUB, was handled, which stands at `at` with len bytes from there on: the publishes behind it that repeat it, as far as
  * they can be handled together. Returns how many bytes they take. c may be closing then, or wanted to stall. */

@@ -46,6 +46,7 @@ struct world {
     bool asleep[WORLD_SHARDS_MAX], started[WORLD_SHARDS_MAX];
     int64_t deadline[WORLD_SHARDS_MAX];
     uint64_t n_steps;
+    uint64_t n_flushes; /* times a shard went to sleep: what it had queued, a peer's wake-up among it, is out then */
 };
 
 struct world_cfg {
@@ -78,6 +79,7 @@ world_step(struct world *w, uint32_t i)
     if (!w->asleep[i]) {
         w->deadline[i] = shard_wait_begin(sh);
         io_flush(sh->io);
+        w->n_flushes++;
         w->asleep[i] = true;
     }
     if (!sim_io_ready(sh->io, w->deadline[i]))
@@ -96,10 +98,11 @@ world_run_until(struct world *w, int64_t until_ns)
 {
     for (uint64_t n = 0;; n++) {
         bool ran = false;
+        uint64_t n_flushes = w->n_flushes;
         assert_true(n < WORLD_STEPS_MAX);
         for (uint32_t i = 0; i < w->n; i++)
             ran |= world_step(w, i);
-        if (ran)
+        if (ran || w->n_flushes != n_flushes)
             continue;
         int64_t next = sim_next(w->sim);
         for (uint32_t i = 0; i < w->n; i++) {

@@ -166,7 +166,7 @@ net_recheck_conn(struct net *n, struct conn *c)
         return true;
     c->lim.max_payload = cfg->max_payload;
     c->lim.max_control_line = cfg->max_control_line;
-    c->flags &= (uint32_t)~CONN_MAPPED;
+    c->flags &= (uint32_t)~(CONN_MAPPED | CONN_PUB_ALLOWED);
     c->flags |= (uint32_t)(cfg->mappings != NULL ? CONN_MAPPED : 0);
     /* A shorter interval counts from now; a longer one when the timer fires. */
     int64_t ping_ns = n->sh->now + cfg->ping_interval_ns;

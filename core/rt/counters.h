@@ -29,6 +29,9 @@
     X(no_responders,            "requests answered with status 503 because nobody listens")                 \
     X(mapped_lost,              "publishes that mappings sent nowhere, as configured")                      \
     X(mapped_too_long,          "publishes dropped: mapped to a subject longer than max_control_line")      \
+    X(traces,                   "trace events sent")                                                        \
+    X(traces_refused,           "messages not traced for want of memory, or too many open traces")          \
+    X(traces_cut,               "trace events that leave something out: too long, or a shard was late")     \
     X(queue_passed_on,          "queue group messages sent on to another shard: the last member had gone")  \
     X(queue_dropped,            "queue group messages given up: no shard had a member any more")            \
     /* connections */                                                                                       \

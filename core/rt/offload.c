@@ -73,16 +73,23 @@ offload_new(uint32_t n_threads, uint32_t n_shards, uint32_t n_jobs_max, void (*w
 }
 
 void
+offload_stop(struct offload *o)
+{
+    offload_lock(o);
+    bool stopped = o->stop;
+    o->stop = true; /* from here on no thread is started */
+    ASSERT(pthread_cond_broadcast(&o->work) == 0);
+    offload_unlock(o);
+    for (uint32_t i = 0; !stopped && i < o->n_started; i++)
+        ASSERT(pthread_join(o->threads[i], NULL) == 0);
+}
+
+void
 offload_free(struct offload *o)
 {
     if (o == NULL)
         return;
-    offload_lock(o);
-    o->stop = true;
-    ASSERT(pthread_cond_broadcast(&o->work) == 0);
-    offload_unlock(o);
-    for (uint32_t i = 0; i < o->n_started; i++)
-        ASSERT(pthread_join(o->threads[i], NULL) == 0);
+    offload_stop(o);
     ASSERT(pthread_cond_destroy(&o->work) == 0 && pthread_mutex_destroy(&o->lock) == 0);
     free(o);
 }
@@ -167,7 +174,7 @@ offload_submit(struct offload *o, uint32_t shard_id, struct offload_job *j)
     ASSERT(j->state == OFFLOAD_IDLE);
     enum err e = OK;
     offload_lock(o);
-    if (o->n_queued >= o->n_jobs_max) {
+    if (o->stop || o->n_queued >= o->n_jobs_max) {
         e = ERR_FULL;
         goto out;
     }

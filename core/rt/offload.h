@@ -8,7 +8,7 @@
  *     shard --submit--> queue (lock) --> pool thread runs it --> the shard's stack of finished jobs --drain--> done
  *
  * Threads  offload_submit, offload_drain: the shard. job->run: a pool thread; it touches nothing but the job.
- *          offload_new, offload_free: main, before the shards start and after they ended.
+ *          offload_new, offload_free: main, before the shards start and after they ended; offload_stop: main, before they end.
  * Memory   jobs are embedded in their owners and stay put until done was called.
  */
 #ifndef MIDGE_RT_OFFLOAD_H
@@ -41,7 +41,10 @@ enum offload_state { OFFLOAD_IDLE, OFFLOAD_QUEUED, OFFLOAD_RUNNING, OFFLOAD_FINI
  *   fail  ERR_NOMEM */
 enum err offload_new(uint32_t n_threads, uint32_t n_shards, uint32_t n_jobs_max, void (*wake)(void *arg, uint32_t shard_id), void *arg,
                      struct offload **ret);
-/* Wait for running jobs, and end. Queued ones are dropped undone, and so are finished ones that nobody drained. NULL is fine. */
+/* Wait for running jobs, and end the threads: to be called while the shards still run, since a thread that has finished a job wakes one.
+ * From then on offload_submit answers ERR_FULL; what has finished may still be drained. Main only. */
+void offload_stop(struct offload *o);
+/* The same, and release it. Queued jobs are dropped undone, and so are finished ones that nobody drained. NULL is fine. */
 void offload_free(struct offload *o);
 /* fail: ERR_FULL; ERR_NOMEM: not even one thread could be started. The job stays idle then. */
 enum err offload_submit(struct offload *o, uint32_t shard_id, struct offload_job *j);

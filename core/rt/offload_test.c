@@ -365,6 +365,31 @@ freeing_waits_for_what_runs(void **state)
     assert_int_equal(t[0].n_run, 1);
 }
 
+/* A stopped pool takes nothing more and wakes nobody; what it had finished is still there. */
+static void
+a_stopped_pool_wakes_nobody(void **state)
+{
+    (void)state;
+    struct test_wakes w;
+    struct test_job t[2];
+    struct offload *o;
+
+    test_wakes_init(&w);
+    assert_int_equal(offload_new(1, 1, 10, test_wake, &w, &o), OK);
+    test_job_init(&t[0], NULL);
+    test_job_init(&t[1], NULL);
+    assert_int_equal(offload_submit(o, 0, &t[0].job), OK);
+    test_sleep(&w, 0);
+    offload_stop(o);
+    assert_int_equal(offload_submit(o, 0, &t[1].job), ERR_FULL);
+    assert_int_equal(t[1].job.state, OFFLOAD_IDLE);
+    assert_int_equal(offload_drain(o, 0, 10), 1);
+    assert_int_equal(t[0].n_done, 1);
+    assert_int_equal(atomic_load(&w.n[0]), 1);
+    offload_stop(o); /* once more is nothing */
+    offload_free(o);
+}
+
 /* Without memory there is no pool; without a thread to start, the first job is refused, a later one waits for the
  * threads there are. */
 static void
@@ -418,6 +443,7 @@ main(void)
         cmocka_unit_test(done_may_submit_again),
         cmocka_unit_test(pool_threads_are_not_pinned),
         cmocka_unit_test(freeing_waits_for_what_runs),
+        cmocka_unit_test(a_stopped_pool_wakes_nobody),
         cmocka_unit_test(without_memory_or_threads_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

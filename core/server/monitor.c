@@ -174,15 +174,19 @@ monitor_submit(struct monitor_req *r)
     r->next = MONITOR_GIVE_UP;
     line->n_running--;
     monitor_answer(r);
-    /* Whoever waits is started when somebody else is done; if nobody else is, now. */
-    if (line->n_running == 0)
-        monitor_start_more(m);
 }
 
 static void
 monitor_gathered(struct gather *g)
 {
-    monitor_submit(CONTAINER_OF(g, struct monitor_req, g));
+    struct monitor_req *r = CONTAINER_OF(g, struct monitor_req, g);
+    struct monitor *m = r->m;
+    struct monitor_line *line = monitor_line_of(r);
+
+    monitor_submit(r);
+    /* Whoever waits is started when somebody is done; if nobody is left to be, now. What was gathered at once is still inside of the loop. */
+    if (line->n_running == 0 && !m->starting)
+        monitor_start_more(m);
 }
 
 /* Ask the shards, if there is a question; then work. */
@@ -200,6 +204,7 @@ monitor_go_on(struct monitor_req *r)
 static void
 monitor_start_more(struct monitor *m)
 {
+    m->starting = true;
     for (uint32_t i = 0; i < MONITOR_LINES; i++) {
         struct monitor_line *line = &m->lines[i];
         while (line->n_running < line->n_max && !list_empty(&line->waiting)) {
@@ -210,6 +215,7 @@ monitor_start_more(struct monitor *m)
             monitor_go_on(r);
         }
     }
+    m->starting = false;
 }
 
 /* ---- requests ---- */

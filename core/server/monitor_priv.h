@@ -109,6 +109,7 @@ struct monitor_place {
 struct monitor {
     struct http_cfg http;
     bool open; /* an address was written out: everybody may see everything */
+    bool starting; /* monitor_start_more is at work */
     struct net_set *set;
     struct shard_set *shards;
     struct offload *pool;

@@ -23,7 +23,7 @@ mapping_read_weight(struct option_reader *r, const struct conf_value *v, uint32_
         char *end = NULL;
         n = strtoll(v->str.bytes, &end, 10); /* what overflows ends at a limit, and is too much */
         if (len == 0 || end != v->str.bytes + len || v->str.bytes[0] == ' ') {
-            option_fail_at(r, v, "Invalid weight %s for mapping destination", option_quote(&v->str, shown));
+            option_fail_at(r, v, "Invalid weight %s for mapping destination", option_quote(&(struct conf_str){v->str.bytes, (uint32_t)len}, shown));
             return false;
         }
     } else {
@@ -125,7 +125,7 @@ option_read_mappings(struct option_reader *r, const struct option_row *row, cons
         if (item->flags & OPTION_REPLACED)
             continue;
         if (memchr(item->key.bytes, '\0', item->key.len) != NULL || !subject_valid((const uint8_t *)item->key.bytes, item->key.len)) {
-            option_fail_at(r, item, "Subject %s is not a valid subject", option_quote(&item->key, shown));
+            option_fail_at(r, v, "Subject %s is not a valid subject", option_quote(&item->key, shown));
             continue;
         }
         maps[n].src = option_copy(r, item->key.bytes, item->key.len);

@@ -299,6 +299,7 @@ server_stop(struct server *s)
 {
     if (s->shards != NULL) {
         log_inf("Initiating Shutdown...");
+        offload_stop(s->offload); /* it wakes shards */
         notify_stopping();
         ports_file_remove(&s->ports);
         for (uint32_t i = 0; i < s->shards->n_shards; i++)

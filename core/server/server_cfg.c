@@ -2,10 +2,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "core/rt/fault.h"
 #include "core/rt/util.h"
+#include "proto/json_write.h"
 
 enum { SERVER_API_LEVEL = 4 };
 
@@ -41,6 +43,8 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .write_retry = o->write_timeout == OPTIONS_WRITE_RETRY,
         .no_sublist_cache = o->disable_sublist_cache,
         .auth = c->auth,
+        .mappings = c->mappings,
+        .event_extra = c->event_extra,
         .trace_headers = o->trace_headers,
         .max_traced = (uint32_t)min_i64(o->max_traced_msg_len, UINT32_MAX),
         .key = nm->key,
@@ -57,6 +61,52 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
                 .xkey = nm->xkey,
             },
     };
+}
+
+static enum err
+server_cfg_mappings(struct server_cfg *c)
+{
+    const struct options *o = &c->opts;
+    char why[MAPPING_WHY_MAX];
+
+    enum err e = mapping_new(o->mappings, o->n_mappings, o->cluster_name != NULL ? o->cluster_name : "", &c->mappings, why, sizeof(why));
+    ASSERT(e != ERR_INVAL); /* they were checked when they were read */
+    return e;
+}
+
+/* What the server's events say of it beside its names: `"tags":[..],"metadata":{..},`. */
+static enum err
+server_cfg_events(struct server_cfg *c)
+{
+    const struct options *o = &c->opts;
+    struct out out;
+    size_t cap = 64;
+
+    for (uint32_t i = 0; i < o->server_tags.n; i++)
+        cap += JSON_WRITE_MAX(strlen(o->server_tags.items[i])) + 1;
+    for (uint32_t i = 0; i < o->server_metadata.n; i++)
+        cap += JSON_WRITE_MAX(strlen(o->server_metadata.items[i].key)) + JSON_WRITE_MAX(strlen(o->server_metadata.items[i].value)) + 2;
+    if (o->server_tags.n + o->server_metadata.n == 0)
+        return OK;
+    c->event_extra = fault_malloc(cap);
+    if (c->event_extra == NULL)
+        return ERR_NOMEM;
+    out_init(&out, c->event_extra, cap - 1);
+    for (uint32_t i = 0; i < o->server_tags.n; i++) {
+        out_str(&out, i == 0 ? "\"tags\":[" : ",");
+        json_write_str(&out, o->server_tags.items[i], strlen(o->server_tags.items[i]));
+    }
+    out_str(&out, o->server_tags.n > 0 ? "]," : "");
+    for (uint32_t i = 0; i < o->server_metadata.n; i++) {
+        out_str(&out, i == 0 ? "\"metadata\":{" : ",");
+        json_write_str(&out, o->server_metadata.items[i].key, strlen(o->server_metadata.items[i].key));
+        out_byte(&out, ':');
+        json_write_str(&out, o->server_metadata.items[i].value, strlen(o->server_metadata.items[i].value));
+    }
+    out_str(&out, o->server_metadata.n > 0 ? "}," : "");
+    ASSERT(!out.full); /* the most was counted */
+    c->event_extra[out.len] = '\0';
+    return OK;
 }
 
 static int64_t
@@ -79,6 +129,10 @@ server_cfg_new(const struct server_names *nm, struct options *opts, struct serve
     c->opts = *opts;
     c->loaded_ns = server_cfg_now();
     enum err e = auth_new(&c->opts.auth, &nm->password_key, &c->auth);
+    if (e == OK)
+        e = server_cfg_mappings(c);
+    if (e == OK)
+        e = server_cfg_events(c);
     if (e != OK) {
         server_cfg_free(c);
         return e;
@@ -110,6 +164,8 @@ server_cfg_free(struct server_cfg *c)
     if (c == NULL)
         return;
     auth_free(c->auth);
+    mapping_free(c->mappings);
+    free(c->event_extra);
     options_free(&c->opts);
     free(c);
 }

@@ -30,6 +30,8 @@ struct server_cfg {
     struct options opts;
     int64_t loaded_ns; /* when, since 1970 */
     struct auth *auth;
+    struct mapping *mappings; /* NULL: none */
+    char *event_extra;        /* see struct net_cfg; NULL: nothing */
     struct net_cfg net; /* views into opts and the names */
 };
 
