@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/rt/util.h"
+#include "proto/nats_run.h"
 
 uint64_t nats_check_seed;
 
@@ -269,6 +270,39 @@ nats_check_op(const uint8_t *buf, size_t len, const struct nats_limits *lim)
     check_free(&first);
 }
 
+/* What nats_run.h says of the bytes behind op, which stands at buf: how many it finds. */
+static size_t
+check_run(const uint8_t *buf, size_t len, const struct nats_op *op, const struct nats_limits *lim)
+{
+    struct nats_run     run;
+    struct nats_run_msg msg;
+    struct nats_op      next;
+    struct nats_bad     bad;
+    size_t              n = 0, off = op->n_bytes;
+    struct check        c = {.buf = (uint8_t *)(uintptr_t)buf, .len = len};
+    uint8_t            *exact = malloc(len + 1); /* a read behind its end is seen by the address sanitizer */
+
+    CHECK(exact != NULL, &c);
+    uint8_t *at = exact + 1; /* and ends where the allocation does */
+    memcpy(at, buf, len);
+    struct nats_op first = *op;
+    first.subject = at + (op->subject - buf);
+    first.tail = op->tail == NULL ? NULL : at + (op->tail - buf);
+    if (nats_run_begin(&run, at, at + len, &first, lim)) {
+        for (; nats_run_next(&run, &msg); n++) {
+            CHECK(nats_parse(at + off, len - off, lim, &next, &bad) == NATS_OP && next.kind == NATS_PUB, &c);
+            CHECK(next.subject_len == first.subject_len && memcmp(next.subject, first.subject, first.subject_len) == 0, &c);
+            CHECK(next.reply_len == 0 && next.tail == msg.tail && next.tail_len == msg.tail_len, &c);
+            CHECK((size_t)(next.payload - next.tail) == msg.payload_off, &c);
+            off += next.n_bytes;
+            CHECK(run.at == at + off, &c);
+        }
+        CHECK(run.at == at + off, &c);
+    }
+    free(exact);
+    return n;
+}
+
 struct nats_check_result
 nats_check_stream(const uint8_t *buf, size_t len, const struct nats_limits *lim, size_t n_ops_max)
 {
@@ -286,6 +320,8 @@ nats_check_stream(const uint8_t *buf, size_t len, const struct nats_limits *lim,
             break;
         r.n_kinds[op.kind]++;
         r.n_tails += (op.kind == NATS_PUB || op.kind == NATS_HPUB) && op.tail != NULL;
+        if (op.kind == NATS_PUB)
+            r.n_runs += check_run(buf + r.off, len - r.off, &op, lim);
         r.off += op.n_bytes;
         r.n_ops++;
     }

@@ -17,6 +17,7 @@ struct nats_check_result {
     size_t          n_ops;
     size_t          n_kinds[NATS_KIND_N];
     size_t          n_tails; /* PUB and HPUB that had one */
+    size_t          n_runs;  /* PUB that nats_run.h found behind another */
     size_t          off;     /* of the first byte that is not part of an operation */
     bool            bad;     /* else: more is needed, or all was used */
     struct nats_bad why;     /* quote is not valid any more; its log text is */
@@ -34,7 +35,7 @@ extern uint64_t nats_check_seed;
  *   - the views lie inside the operation, and its tail is what the fields say. */
 void nats_check_op(const uint8_t *buf, size_t len, const struct nats_limits *lim);
 
-/* nats_check_op for every operation of a stream, up to n_ops_max of them. */
+/* nats_check_op for every operation of a stream, up to n_ops_max of them. Of each PUB, what nats_run.h finds behind it is what nats_parse finds there. */
 struct nats_check_result nats_check_stream(const uint8_t *buf, size_t len, const struct nats_limits *lim, size_t n_ops_max);
 
 #endif

@@ -764,6 +764,47 @@ r12_damaged_streams_parse_the_same_however_they_are_split(void **state)
     assert_true(getenv("PROTO_SEED") != NULL || n_bad > test_rounds() * 4); /* else the damage is none */
 }
 
+/* Streams to one subject, with all that ends a run in between: nats_check_stream holds each that is found against nats_parse. */
+static void
+publishes_that_repeat_are_found(void **state)
+{
+    (void)state;
+    static struct gen               g;
+    static const struct nats_limits lims[] = {
+        {.max_payload = 1048576, .max_control_line = 4096, .headers = true},
+        {.max_payload = 30, .max_control_line = 12, .headers = true}, /* room for a few digits */
+        {.max_payload = -1, .max_control_line = 64, .headers = true},
+    };
+    size_t n_pubs = 0, n_runs = 0;
+
+    for (size_t i = 0; i < test_rounds() * 10; i++) {
+        static const char *const subjects[] = {"a", "ab", "foo.bar", "foo.bar.baz-qux.0123456789.0123456789"};
+        nats_check_seed = test_seed(5000 + i);
+        rng_init(&g.rng, nats_check_seed);
+        g.len = 0;
+        const char *subject = subjects[rng_below(&g.rng, N_ELEMS(subjects))];
+        for (size_t k = 2 + rng_below(&g.rng, 12); k > 0; k--) {
+            if (gen_one_in(&g, 12)) {
+                gen_op(&g);
+                continue;
+            }
+            size_t size = rng_below(&g.rng, gen_one_in(&g, 8) ? 200 : 25);
+            gen_text(&g, "%s %s%s %s%0*zu\r\n", gen_one_in(&g, 20) ? "pub" : "PUB", subject, gen_one_in(&g, 20) ? "x" : "", gen_one_in(&g, 20) ? "re " : "",
+                     (int)(gen_one_in(&g, 5) ? rng_below(&g.rng, 12) : 1), size);
+            for (size_t b = 0; b < size; b++)
+                gen_text(&g, "%c", (char)(1 + rng_below(&g.rng, 255)));
+            gen_text(&g, "\r\n");
+        }
+        if (gen_one_in(&g, 2))
+            gen_damage(&g);
+        struct nats_check_result r = nats_check_stream((uint8_t *)g.buf, g.len, &lims[rng_below(&g.rng, N_ELEMS(lims))], 1000);
+        n_pubs += r.n_kinds[NATS_PUB];
+        n_runs += r.n_runs;
+    }
+    nats_check_seed = 0;
+    assert_true(getenv("PROTO_SEED") != NULL || n_runs > n_pubs / 2);
+}
+
 /* A canonical operation with all its bytes, and at least 16 of them: the short cut takes it, and does not leave it to the slow
  * path, which would be right too, but slower. */
 static void
@@ -868,6 +909,7 @@ main(void)
         cmocka_unit_test(golden_exchange_in_one_stream),
         cmocka_unit_test(r12_valid_streams_parse_the_same_however_they_are_split),
         cmocka_unit_test(r12_damaged_streams_parse_the_same_however_they_are_split),
+        cmocka_unit_test(publishes_that_repeat_are_found),
         cmocka_unit_test(the_short_cut_agrees_at_every_distance_from_the_end),
         cmocka_unit_test(a_long_line_in_drops_is_searched_once),
         cmocka_unit_test(log_texts_are_cut),

@@ -22,6 +22,7 @@
 #include "core/broker/record.h"
 #include "core/rt/shard.h"
 #include "core/rt/slab.h"
+#include "proto/nats_run.h"
 
 enum {
     ACCOUNT_GLOBAL = 1,        /* `$G`; account numbers start at 1 */
@@ -128,6 +129,7 @@ struct broker {
     struct broker_run runs[SHARDS_MAX];   /* from shard i */
     struct broker_deferred *deferred, **deferred_end;
     uint32_t n_deferred;
+    uint32_t n_stalls;    /* times a publisher here was told to pause */
     struct msg_tracing *tracing; /* NULL: nothing was traced yet */
     void *reserve;        /* NULL: used up, and not there again yet */
     uint32_t inline_max;  /* longest tail that travels inside a record */
@@ -163,6 +165,10 @@ enum err broker_remove_sub(struct broker *b, struct endpoint *ep, uint32_t sub);
 /* Publish m, whose publisher is m->from. Sends the 503 if nobody is there and the publisher wants it.
  *   fail  ERR_AGAIN */
 enum err broker_publish(struct broker *b, struct pub_msg *m);
+
+/* Publish what follows of a run behind m, which was just published, is no message with headers and has no reply: as far as the turn's budget, the
+ * mailboxes and the subscribers go. It may stop at any of them; the rest is for broker_publish. m is used up. */
+void broker_publish_run(struct broker *b, struct pub_msg *m, struct nats_run *run);
 
 /* Publish m, which comes from no connection: an event of the server. m->from is NULL.
  *   fail  ERR_AGAIN */

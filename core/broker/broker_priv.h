@@ -11,6 +11,8 @@ bool broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m);
 uint32_t broker_deliver_lists(struct broker *b, const struct match *mt, const struct pub_msg *m);
 /* The same for each record of the run that the peer's mailbox, being drained, holds next, until the budget is gone. m: what all share. */
 void broker_deliver_run(struct broker *b, const struct match *mt, struct pub_msg *m, struct mbox *box);
+/* The same for what follows of a publisher's run, to one subscription: how many. Counts them as out, not as in. */
+uint32_t broker_deliver_stream(struct broker *b, uint32_t sub, struct pub_msg *m, struct nats_run *run, uint64_t *ret_payload_bytes);
 /* Note that sub has died: skipped from now on, removed by broker_reap. */
 void broker_bury(struct broker *b, uint32_t sub);
 /* What of a run's message is its own. */
@@ -22,6 +24,27 @@ record_more_msg(const struct record_more *r, struct pub_msg *m)
     m->payload_off = r->rec.aux;
     m->reply = r->tail + 1; /* after the space that opens the tail */
     m->reply_len = r->rec.flags;
+}
+
+enum { BROKER_RUN_TAIL_MAX = 8192 }; /* with longer messages a run saves nothing that counts */
+
+/* The next publish of a run; false: no more that is one. */
+static inline bool
+broker_next_of_run(struct nats_run *run, struct pub_msg *m)
+{
+    const uint8_t *at = run->at;
+    struct nats_run_msg next;
+
+    if (UNLIKELY(!nats_run_next(run, &next)))
+        return false;
+    if (UNLIKELY(next.tail_len > BROKER_RUN_TAIL_MAX)) {
+        run->at = at;
+        return false;
+    }
+    m->tail = next.tail;
+    m->tail_len = next.tail_len;
+    m->payload_off = next.payload_off;
+    return true;
 }
 
 /* The publisher, if it is of this shard, and still there. (Its slot may be somebody else's by now, who then pauses for a moment.) */
@@ -58,6 +81,9 @@ void broker_serve_queues(struct broker *b, const struct match *mt, const struct 
 
 /* Push m to the shards in mask, for plain subscribers, and to those of picks, for their groups. Asks for all room and memory first. fail: ERR_AGAIN */
 enum err broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks);
+
+/* Push to one shard, for its plain subscribers, what follows of a publisher's run behind m, n_max messages at most: how many. */
+uint32_t broker_forward_run(struct broker *b, uint32_t shard, struct pub_msg *m, struct nats_run *run, int64_t n_max, uint64_t *ret_payload_bytes);
 
 /* The same for a message that is traced. */
 enum err broker_forward_traced(struct broker *b, const struct pub_msg *m, uint64_t plain, const struct broker_pick *picks, uint32_t n_picks);

@@ -7,6 +7,8 @@
 #include "core/broker/broker_priv.h"
 #include "core/rt/copy.h"
 
+_Static_assert(BROKER_RUN_TAIL_MAX + 64 <= 16384, "a run's messages are reserved whole");
+
 enum {
     DELIVER_WHOLE_MAX = 16384, /* longer messages are cut over buffers instead of wasting the rest of one */
     DELIVER_SLACK = SUB_SID_INLINE, /* a short sid is copied as one word, which may reach behind the message */
@@ -122,6 +124,7 @@ __attribute__((cold, noinline)) static void
 deliver_stall(struct broker *b, const struct pub_msg *m)
 {
     if (m->from != NULL) {
+        b->n_stalls++;
         b->ops->on_stall(b, m->from);
         return;
     }
@@ -306,24 +309,26 @@ deliver_count(struct broker *b, struct endpoint *ep, struct sub *s, uint32_t n, 
     broker_mark_dirty(b, ep);
 }
 
-/* A run for one subscriber, where nothing of a message has to be looked at but its length: what is the same for all is done once.
- * Stops where something must be: the rest is for broker_deliver. */
-static void
-deliver_run_one(struct broker *b, uint32_t sub, struct pub_msg *m, struct mbox *box)
+/* The next message of a run, into m; false: no more, or not now. */
+typedef bool deliver_next(void *from, struct pub_msg *m);
+
+/* A run for one subscriber, where nothing of a message has to be looked at but its length: what is the same for all is done once. How many were taken
+ * (n_max at most); it stops where something must be looked at: the rest is for broker_deliver. */
+__attribute__((always_inline)) static inline uint32_t
+deliver_each(struct broker *b, uint32_t sub, struct pub_msg *m, int64_t n_max, deliver_next *next, void *from, uint64_t *ret_payload_bytes)
 {
     struct sub *s = interest_sub(b->ix, sub);
     struct endpoint *ep = broker_ep(b, s->ep);
     uint8_t head[DELIVER_HEAD_MAX];
     uint32_t n = 0, head_len = deliver_head(head, s, m);
     uint64_t n_bytes = 0, mark = deliver_mark(ep);
-    int64_t n_max = b->sh->work_left / 2; /* the record and the delivery */
-    const struct mbox_rec *rec;
     bool memory = true;
 
-    if (head_len == 0 || s->max != 0 || (s->flags & SUB_DEAD) != 0 || (ep->flags & (EP_DEAD | EP_CHECKED)) != 0 || log_trace_on)
-        return;
-    while (n < n_max && ep->out.n_bytes <= mark && (rec = mbox_take_type(box, RECORD_MORE)) != NULL) {
-        record_more_msg((const struct record_more *)(const void *)rec, m);
+    *ret_payload_bytes = 0;
+    if (head_len == 0 || s->max != 0 || (s->flags & SUB_DEAD) != 0 || (ep->flags & (EP_DEAD | EP_CHECKED)) != 0 || ep == m->from ||
+        log_trace_on)
+        return 0;
+    while (n < n_max && ep->out.n_bytes <= mark && next(from, m)) {
         uint8_t *to = outq_reserve(&ep->out, b->sh->bufs, m->tail_len + DELIVER_HEAD_MAX);
         if (UNLIKELY(to == NULL)) {
             memory = false;
@@ -335,15 +340,40 @@ deliver_run_one(struct broker *b, uint32_t sub, struct pub_msg *m, struct mbox *
         n_bytes += m->tail_len - 2 - m->payload_off;
         n++;
     }
-    uint32_t n_taken = n + (memory ? 0 : 1);
-    COUNT(&b->sh->counters, mbox_msgs_in, n_taken);
-    b->sh->work_left -= n_taken + n;
     if (n > 0)
         deliver_count(b, ep, s, n, n_bytes);
-    if (UNLIKELY(!memory))
+    if (UNLIKELY(!memory)) {
         (void)deliver_no_memory(b, ep);
-    else if (UNLIKELY(n > 0 && ep->out.n_bytes > mark))
+        n_bytes += m->tail_len - 2 - m->payload_off;
+        n++;
+    } else if (UNLIKELY(n > 0 && ep->out.n_bytes > mark)) {
         deliver_pressed(b, ep, m);
+    }
+    *ret_payload_bytes = n_bytes;
+    return n;
+}
+
+static inline bool
+deliver_next_record(void *from, struct pub_msg *m)
+{
+    const struct mbox_rec *rec = mbox_take_type(from, RECORD_MORE);
+
+    if (UNLIKELY(rec == NULL))
+        return false;
+    record_more_msg((const struct record_more *)(const void *)rec, m);
+    return true;
+}
+
+static inline bool
+deliver_next_publish(void *from, struct pub_msg *m)
+{
+    return broker_next_of_run(from, m);
+}
+
+uint32_t
+broker_deliver_stream(struct broker *b, uint32_t sub, struct pub_msg *m, struct nats_run *run, uint64_t *ret_payload_bytes)
+{
+    return deliver_each(b, sub, m, b->sh->work_left / 2, deliver_next_publish, run, ret_payload_bytes);
 }
 
 void
@@ -351,8 +381,12 @@ broker_deliver_run(struct broker *b, const struct match *mt, struct pub_msg *m, 
 {
     const struct mbox_rec *rec;
 
-    if (LIKELY(mt->n_lists == 1 && mt->lists[0]->n == 1))
-        deliver_run_one(b, sublist_items(mt->lists[0])[0], m, box);
+    if (LIKELY(mt->n_lists == 1 && mt->lists[0]->n == 1)) {
+        uint64_t payload_bytes;
+        uint32_t n = deliver_each(b, sublist_items(mt->lists[0])[0], m, b->sh->work_left / 2, deliver_next_record, box, &payload_bytes);
+        COUNT(&b->sh->counters, mbox_msgs_in, n);
+        b->sh->work_left -= 2 * (int64_t)n; /* the record and the delivery */
+    }
     while (b->sh->work_left > 0 && (rec = mbox_take_type(box, RECORD_MORE)) != NULL) {
         COUNT(&b->sh->counters, mbox_msgs_in, 1);
         b->sh->work_left--;

@@ -218,29 +218,49 @@ forward_part_put(struct broker *b, uint32_t shard, const struct pub_msg *m, cons
 
 /* ---- runs ---- */
 
-/* Push m as one more of the run that ends shard's mailbox. False: it is none of that run, or room has to be looked for. */
+/* Whether m could be one more of the run that ends shard's mailbox. */
 static inline bool
-forward_more(struct broker *b, uint32_t shard, const struct pub_msg *m)
+forward_follows(const struct broker *b, uint32_t shard, const struct pub_msg *m)
 {
-    struct broker_lead *lead = &b->leads[shard];
-    struct mbox *box = b->sh->out[shard];
+    const struct broker_lead *lead = &b->leads[shard];
+    const struct mbox *box = b->sh->out[shard];
 
     if (lead->end != mbox_end(box) || !mbox_dirty(box))
         return false;
     const struct record_msg *r = lead->rec;
-    if (r->from != m->from_slot || r->acc != m->acc || r->subject_len != m->subject_len || m->hdr ||
-        m->reply_len > RECORD_RUN_REPLY_MAX || !bytes_equal(r->bytes, m->subject, m->subject_len))
+    return r->from == m->from_slot && r->acc == m->acc && r->subject_len == m->subject_len && !m->hdr && m->reply_len <= RECORD_RUN_REPLY_MAX &&
+           bytes_equal(r->bytes, m->subject, m->subject_len);
+}
+
+/* Push it there. False: room has to be looked for. Does not count. */
+static inline bool
+forward_push_more(struct broker *b, uint32_t shard, const struct pub_msg *m)
+{
+    struct mbox *box = b->sh->out[shard];
+    struct record_more *more = (void *)mbox_push_quick(box, RECORD_MORE, (uint32_t)sizeof(struct record_more) + m->tail_len);
+
+    if (UNLIKELY(more == NULL))
         return false;
-    uint32_t len = (uint32_t)sizeof(struct record_more) + m->tail_len;
-    struct record_more *more = (void *)mbox_push_quick(box, RECORD_MORE, len);
-    if (more == NULL)
-        return false;
-    lead->end = mbox_end(box);
+    b->leads[shard].end = mbox_end(box);
     more->rec.aux = (uint16_t)m->payload_off;
     more->rec.flags = (uint8_t)m->reply_len;
-    COUNT(&b->sh->counters, mbox_msgs_out, 1);
-    COUNT(&b->sh->counters, mbox_bytes_out, len);
     memcpy(more->tail, m->tail, m->tail_len);
+    return true;
+}
+
+static inline void
+forward_count_more(struct broker *b, uint32_t n, uint64_t tail_bytes)
+{
+    COUNT(&b->sh->counters, mbox_msgs_out, n);
+    COUNT(&b->sh->counters, mbox_bytes_out, tail_bytes + (uint64_t)n * sizeof(struct record_more));
+}
+
+static inline bool
+forward_more(struct broker *b, uint32_t shard, const struct pub_msg *m)
+{
+    if (!forward_follows(b, shard, m) || !forward_push_more(b, shard, m))
+        return false;
+    forward_count_more(b, 1, m->tail_len);
     return true;
 }
 
@@ -325,6 +345,34 @@ broker_forward(struct broker *b, const struct pub_msg *m, uint64_t plain, const 
     if (simple && !MUTANT(b->sh->set, MUTATE_PARTIAL))
         return forward_plain(b, m, plain);
     return forward_any(b, m, plain, picks, n_picks);
+}
+
+uint32_t
+broker_forward_run(struct broker *b, uint32_t shard, struct pub_msg *m, struct nats_run *run, int64_t n_max, uint64_t *ret_payload_bytes)
+{
+    bool follows = forward_follows(b, shard, m);
+    uint32_t n = 0, n_more = 0;
+    uint64_t n_bytes = 0, n_tail_bytes = 0;
+
+    for (; n < n_max; n++) {
+        const uint8_t *at = run->at;
+        if (!broker_next_of_run(run, m))
+            break;
+        if (LIKELY(follows && m->tail_len <= b->inline_max) && forward_push_more(b, shard, m)) {
+            n_more++;
+            n_tail_bytes += m->tail_len;
+        } else {
+            if (broker_forward(b, m, BIT64(shard), NULL, 0) != OK) {
+                run->at = at; /* nothing happened: it is tried once more, and then waits */
+                break;
+            }
+            follows = forward_follows(b, shard, m);
+        }
+        n_bytes += m->tail_len - 2 - m->payload_off;
+    }
+    forward_count_more(b, n_more, n_tail_bytes);
+    *ret_payload_bytes = n_bytes;
+    return n;
 }
 
 enum err

@@ -374,6 +374,71 @@ broker_publish(struct broker *b, struct pub_msg *m)
     return OK;
 }
 
+/* ---- runs of publishes ---- */
+
+/* n messages of so many payload bytes came from the publisher. */
+static void
+publish_count_in(struct broker *b, struct endpoint *from, uint32_t n, uint64_t payload_bytes)
+{
+    from->in_msgs += n;
+    from->in_bytes += payload_bytes;
+    COUNT(&b->sh->counters, in_msgs, n);
+    COUNT(&b->sh->counters, in_bytes, payload_bytes);
+    b->sh->work_left -= n;
+}
+
+/* Nobody is there. */
+static uint32_t
+publish_run_away(struct pub_msg *m, struct nats_run *run, int64_t n_max, uint64_t *ret_payload_bytes)
+{
+    uint32_t n = 0;
+
+    for (*ret_payload_bytes = 0; n < n_max && broker_next_of_run(run, m); n++)
+        *ret_payload_bytes += m->tail_len - 2 - m->payload_off;
+    return n;
+}
+
+/* Message by message, as if each had come alone. */
+static void
+publish_run_any(struct broker *b, struct pub_msg *m, struct nats_run *run)
+{
+    uint32_t n_stalls = b->n_stalls;
+
+    while (b->sh->work_left > 0 && b->n_stalls == n_stalls && (m->from->flags & EP_DEAD) == 0) {
+        const uint8_t *at = run->at;
+        if (!broker_next_of_run(run, m))
+            return;
+        if (broker_publish(b, m) != OK) {
+            run->at = at; /* nothing happened: it is tried once more, and then waits */
+            return;
+        }
+    }
+}
+
+void
+broker_publish_run(struct broker *b, struct pub_msg *m, struct nats_run *run)
+{
+    struct endpoint *ep = m->from;
+    const struct match *mt = interest_match(b->ix, m->acc, m->subject, m->subject_len, &ep->hint);
+
+    ASSERT(!m->hdr && m->reply_len == 0);
+    bool one_shard = mt->shards != 0 && (mt->shards & (mt->shards - 1)) == 0, one_list = mt->n_lists == 1 && mt->lists[0]->n == 1;
+    uint64_t payload_bytes = 0;
+    uint32_t n = 0;
+    if (mt->n_groups == 0 && mt->n_lists == 0 && mt->shards == 0) {
+        n = publish_run_away(m, run, b->sh->work_left, &payload_bytes);
+    } else if (mt->n_groups == 0 && mt->n_lists == 0 && one_shard) {
+        n = broker_forward_run(b, (uint32_t)__builtin_ctzll(mt->shards), m, run, b->sh->work_left, &payload_bytes);
+    } else if (mt->n_groups == 0 && one_list && mt->shards == 0) {
+        n = broker_deliver_stream(b, sublist_items(mt->lists[0])[0], m, run, &payload_bytes);
+        b->sh->work_left -= n;
+    }
+    if (n > 0)
+        publish_count_in(b, ep, n, payload_bytes);
+    else
+        publish_run_any(b, m, run);
+}
+
 /* Those of its own that pick_all chose, and how many. */
 static uint32_t
 publish_picks(struct broker *b, const struct pub_msg *m, uint32_t n_picks)

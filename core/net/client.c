@@ -387,10 +387,10 @@ client_on_pub(struct net *n, struct conn *c, const struct nats_op *op)
     m.trace = 0;
 
     uint32_t special = c->flags & (CONN_VERBOSE | CONN_PEDANTIC | CONN_OP_BEGUN | CONN_PUB_CHECKED | CONN_MAPPED | CONN_PUB_TRACED);
+    bool plain = client_is_usual(op) && (LIKELY(special == 0) || (special == CONN_PUB_CHECKED && client_auth_knows(c, op->subject, op->subject_len)));
     enum client_result r;
-    if (UNLIKELY(special != 0 || !client_is_usual(op)) &&
-        !(special == CONN_PUB_CHECKED && client_is_usual(op) && client_auth_knows(c, op->subject, op->subject_len)) &&
-        !client_before_pub(n, c, op, &m, &r))
+    n->pub_plain = plain;
+    if (UNLIKELY(!plain) && !client_before_pub(n, c, op, &m, &r))
         return r;
     if (UNLIKELY(broker_publish(&n->broker, &m) != OK))
         return CLIENT_AGAIN;

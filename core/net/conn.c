@@ -387,7 +387,13 @@ conn_run(struct net *n, struct conn *c, const uint8_t *p, uint32_t len, uint32_t
             ran = RAN_PAUSED;
             break;
         }
+        uint32_t at = used;
         used += (uint32_t)op.n_bytes;
+        if (n->pub_plain && op.kind == NATS_PUB && (c->flags & CONN_STALL_WANTED) == 0) {
+            used += client_run(n, c, &op, p + at, len - at);
+            if (UNLIKELY(c->state != CONN_OPEN))
+                return RAN_CLOSED;
+        }
         if (UNLIKELY((c->flags & CONN_STALL_WANTED) != 0)) {
             c->flags &= (uint32_t)~CONN_STALL_WANTED;
             if (client_auth_waits(c)) {

@@ -213,6 +213,7 @@ struct net {
     uint32_t n_conns;
     uint32_t n_socks; /* of them, those whose sockets are not closed yet */
     struct conn_list blocked, stalled;
+    bool pub_plain;       /* the last publish was such that it and what repeats it need no looking at but the broker's */
     int64_t flush_due_ns; /* until then those with little to say wait while turns follow each other at once; 0: not begun */
     uint32_t n_flushed;   /* connections served by the last flush for which nobody waited */
     uint32_t n_vain; /* so many at the end of `blocked` tried in vain since a mailbox last made room */

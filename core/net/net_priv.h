@@ -184,6 +184,10 @@ void client_trace_oversized(struct net *n, struct conn *c, const uint8_t *buf, s
 void client_trace_put_server(struct broker *b, struct out *o);
 void client_trace_get_who(struct broker *b, const struct endpoint *ep, struct broker_who *ret);
 
+/* client_run.c: after op, a plain PUB, was handled, which stands at `at` with len bytes from there on: the publishes behind it that repeat it, as far as
+ * they can be handled together. Returns how many bytes they take. c may be closing then, or wanted to stall. */
+uint32_t client_run(struct net *n, struct conn *c, const struct nats_op *op, const uint8_t *at, uint32_t len);
+
 /* trace.c: protocol lines for -V. */
 void trace_in(const struct net *n, const struct conn *c, const struct nats_op *op);
 void trace_mapping(const struct conn *c, const struct pub_msg *from, const uint8_t *to, uint32_t to_len);

@@ -67,7 +67,7 @@ client_connect(struct world *w, struct history *h, uint32_t flags)
     h->clients[c->id].echo = (flags & CLIENT_CONNECT) == 0 || (flags & CLIENT_NO_ECHO) == 0;
     c->peer = sim_peer_connect(w->sim, WORLD_HOST, (uint16_t)atomic_load(&w->net_set.port));
     if ((flags & CLIENT_CONNECT) != 0)
-        client_line(c, "CONNECT {\"verbose\":%s,\"echo\":%s,\"headers\":%s,\"protocol\":%d}\r\n", (flags & CLIENT_VERBOSE) != 0 ? "true" : "false",
+        client_line(c, "CONNECT {\"pedantic\":false,\"verbose\":%s,\"echo\":%s,\"headers\":%s,\"protocol\":%d}\r\n", (flags & CLIENT_VERBOSE) != 0 ? "true" : "false",
                     (flags & CLIENT_NO_ECHO) != 0 ? "false" : "true", (flags & CLIENT_HEADERS) != 0 ? "true" : "false", (int)(c->id % 2));
     return c;
 }
