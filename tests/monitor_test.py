@@ -163,6 +163,12 @@ def test_an_address_written_out_opens_it(start_server, tmp_path):
     srv.wait_log("Monitoring on 0.0.0.0 is open to everybody who reaches it, without encryption")
 
 
+def test_who_comes_in_without_a_name_is_shown_as_no_auth_user(start_server, tmp_path):
+    srv = start_server("-c", conf(tmp_path, 'http_port: -1, no_auth_user: bob\nauthorization { users: [ {user: bob, password: x} ] }'))
+    with srv.raw().connect(), Http(monitor_port(srv)) as h:
+        assert [c["authorized_user"] for c in h.get("/connz?auth=1").json()["connections"]] == ["bob"]
+
+
 def test_networks_that_are_allowed_see_it(start_server, tmp_path):
     """monitor_allow: those, and no others."""
     ip = own_address()

@@ -5,6 +5,7 @@
 
 #include "core/broker/sidmap.h"
 #include "core/broker/subject.h"
+#include "core/net/client_auth.h"
 #include "core/net/gather_priv.h"
 #include "core/net/http.h"
 #include "core/rt/fault.h"
@@ -96,6 +97,8 @@ conn_user(const struct conn *c)
         return (struct json_str){0};
     if (c->opts->nkey.len > 0)
         return c->opts->nkey;
+    if (c->auth != NULL && c->auth->in && c->auth->anonymous)
+        return (struct json_str){.ptr = c->auth->user->name, .len = c->auth->user->name_len}; /* as no_auth_user */
     if (c->opts->user.len > 0 || !c->opts->had_token)
         return c->opts->user;
     return (struct json_str){.ptr = redacted, .len = sizeof(redacted) - 1};

@@ -453,6 +453,13 @@ monitor_free_all(struct list *l)
 }
 
 void
+monitor_stop(struct monitor *m)
+{
+    if (m != NULL)
+        offload_stop(m->pool);
+}
+
+void
 monitor_free(struct monitor *m)
 {
     if (m == NULL)

@@ -30,6 +30,8 @@ struct monitor;
 enum err monitor_new(const struct server_cfg *c, struct net_set *set, struct monitor **ret);
 /* The shards that set belongs to, before they start. NULL: nothing. fail: ERR_NOMEM */
 enum err monitor_attach(struct monitor *m, struct shard_set *shards);
+/* Its threads end, which wake shards: before these end. Main. NULL is fine. */
+void monitor_stop(struct monitor *m);
 void monitor_free(struct monitor *m); /* NULL is fine */
 
 #endif

@@ -299,7 +299,8 @@ server_stop(struct server *s)
 {
     if (s->shards != NULL) {
         log_inf("Initiating Shutdown...");
-        offload_stop(s->offload); /* it wakes shards */
+        offload_stop(s->offload); /* these wake shards */
+        monitor_stop(s->monitor);
         notify_stopping();
         ports_file_remove(&s->ports);
         for (uint32_t i = 0; i < s->shards->n_shards; i++)
@@ -307,7 +308,7 @@ server_stop(struct server *s)
         shard_set_join(s->shards);
         server_stop_offload(s);
         log_inf("Server Exiting..");
-        monitor_free(s->monitor); /* it may wake shards until here */
+        monitor_free(s->monitor);
         s->monitor = NULL;
         shard_set_free(s->shards);
         s->shards = NULL;
