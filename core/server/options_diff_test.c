@@ -92,8 +92,8 @@ changes_are_told_in_nats_servers_lines(void **state)
     }
     for (size_t i = 0; i < N_ELEMS(auth); i++) {
         size_t n = (size_t)snprintf(want, sizeof(want), "%s", always);
-        for (const char *p = auth[i].lines; *p != '\0'; p += strcspn(p, "\n") + 1)
-            n += (size_t)snprintf(want + n, sizeof(want) - n, "Reloaded: authorization %.*s\n", (int)strcspn(p, "\n"), p);
+        for (const char *p = auth[i].lines, *end; (end = strchr(p, '\n')) != NULL; p = end + 1)
+            n += (size_t)snprintf(want + n, sizeof(want) - n, "Reloaded: authorization %.*s\n", (int)(end - p), p);
         assert_string_equal(diff(auth[i].old, auth[i].next, &parts), want);
         assert_int_equal(parts, OPTIONS_PART_AUTH);
     }
