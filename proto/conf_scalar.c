@@ -211,7 +211,7 @@ conf_block_string(struct conf_parser *p, struct conf_str *ret, struct conf_pos *
 static bool
 conf_ends_number(uint32_t rune)
 {
-    return rune == CONF_END || strchr("\n\r\t ;,]}", (int)rune) != NULL;
+    return rune == CONF_END || (rune < 0x80 && strchr("\n\r\t ;,]}", (int)rune) != NULL);
 }
 
 static void

@@ -210,3 +210,34 @@ def test_fifty_thousand_users(start_server, conf):
         reload(srv)
         c.expect_err(VIOLATION)
     signed_in(srv, "user-0", "two-0").close()
+
+
+def test_TOB_NATS_2_an_empty_list_of_kinds_is_all_kinds(start, conf):
+    text = users("{user: a, pass: p, allowed_connection_types: []}", "{user: b, pass: p, allowed_connection_types: [MQTT]}")
+    srv = start("-c", conf(text))
+    with signed_in(srv, "a", "p") as a:
+        for more in ("", "\nping_max: 7"):
+            conf(text + more)
+            reload(srv)
+            a.ping()
+            signed_in(srv, "a", "p").close()
+            with srv.raw() as b:
+                b.send(b'CONNECT {"user":"b","pass":"p"}\r\nPING\r\n')
+                b.expect_err(VIOLATION)
+
+
+def test_last_words_outlive_the_snapshot_they_are_of(start_server, conf):
+    """C13: who came in as no_auth_user and does not read is closed by a reload; its closing is told after the old users are gone."""
+    srv = start_server("-D", "-c", conf(users("{user: a, pass: p}") + "\nno_auth_user: a\nwrite_deadline: \"200ms\"\nhttp: \"127.0.0.1:-1\"\n"))
+    with srv.raw(rcvbuf=4096) as c, srv.raw() as pub:
+        c.connect()
+        c.send(b"SUB x 1\r\n")
+        c.ping()
+        pub.connect()
+        pub.send((b"PUB x 65536\r\n" + bytes(65536) + b"\r\n") * 60)
+        pub.ping()
+        mark = srv.mark()
+        conf(users("{user: b, pass: p}") + "\nwrite_deadline: \"200ms\"\nhttp: \"127.0.0.1:-1\"\n")
+        reload(srv)
+        srv.wait_log(r"Slow Consumer Detected: WriteDeadline", since=mark)
+    signed_in(srv, "b", "p").close()

@@ -254,3 +254,53 @@ def test_A33_a_queue_message_goes_to_who_may_have_it(configured):
         for m in members:
             assert m.fence() == []
             m.close()
+
+
+@pytest.mark.parametrize("auth", ["users = [ {user: a, password: b} ]", "user: a, password: b", "token: t"])
+@pytest.mark.parametrize("accounts", ["", 'accounts { "$SYS" {} }', 'system_account: "$SYS"\naccounts { "$SYS" {} }'])
+def test_A15_a_system_account_opens_no_door(configured, auth, accounts):
+    srv = configured(f"authorization {{ {auth} }}\n{accounts}\n", "--unsupported=warn")
+    assert srv.info()["auth_required"] is True
+    refused(srv)
+    with srv.raw() as c:
+        c.send(b"PING\r\n")
+        c.expect_err(VIOLATION)
+
+
+@pytest.mark.parametrize("allow, plain, v1, v2, v1x", [
+    (["foo"], 1, 1, 1, 1), (["foo v1"], 0, 1, 0, 0), (["foo", "foo v1"], 1, 1, 0, 0), (["foo v1.*"], 0, 0, 0, 1)])
+def test_F1_queue_permissions_are_the_table_of_sheet_03(configured, allow, plain, v1, v2, v1x):
+    srv = configured("authorization { users = [ {user: a, pass: b, permissions: {subscribe: %s}} ] }" % json.dumps(allow))
+    with srv.raw() as c:
+        c.connect(user="a", **{"pass": "b"})
+        for queue, ok in (("", plain), ("v1", v1), ("v2", v2), ("v1.x", v1x)):
+            c.send(f"SUB foo {queue} 1\r\nUNSUB 1\r\nPING\r\n".replace("  ", " ").encode())
+            if not ok:
+                c.expect_match(rb"-ERR 'Permissions Violation for Subscription to \"foo\".*'")
+            c.expect(b"PONG\r\n")
+
+
+def test_T6_the_system_answers_no_stranger(configured):
+    srv = configured("")
+    with srv.raw() as c:
+        c.connect(headers=True, no_responders=True)
+        c.send(b"SUB r 1\r\n")
+        for s in (b"$SYS.REQ.SERVER.PING", b"$SYS.REQ.SERVER.PING.CONNZ", b"$SYS.REQ.ACCOUNT.PING.STATZ", b"$SYS.REQ.CLAIMS.UPDATE", b"$SYS.REQ.SERVER.x.RELOAD"):
+            c.send(b"PUB %b r 0\r\n\r\n" % s)
+            (op,) = c.fence()
+            assert op.headers.startswith(b"NATS/1.0 503"), s
+
+
+@pytest.mark.parametrize("said", [b'{"verbose":false}', b'{"verbose":false,"user":"x","pass":"y"}'])
+def test_A40_what_was_subscribed_as_no_auth_user_does_not_outlive_it(configured, said):
+    """SUB before CONNECT: it is in as no_auth_user, whose deny list a CONNECT must not lift."""
+    deny = 'permissions: {subscribe: {allow: ">", deny: "secret.>"}}'
+    srv = configured(f"no_auth_user: n\nauthorization {{ users = [ {{user: n, pass: p, {deny}}}, {{user: x, pass: y, {deny}}}, {{user: pub, pass: p}} ] }}")
+    with srv.raw() as c, srv.raw() as pub:
+        c.send(b"SUB > 1\r\nCONNECT %b\r\nSUB open 2\r\n" % said)
+        c.expect_match(rb"\+OK")
+        c.fence()
+        pub.connect(user="pub", **{"pass": "p"})
+        pub.send(b"PUB secret.a 1\r\n.\r\nPUB open 1\r\n.\r\n")
+        pub.fence()
+        assert {op.subject for op in c.fence()} == {b"open"}

@@ -161,3 +161,18 @@ def test_a_ports_file_that_cannot_be_written_is_only_logged(own):
     with Server(own, "--ports_file_dir", "/nonexistent/dir") as s:
         s.wait_log(r"\[ERR\] Error writing ports file \(/nonexistent/dir/.*\.ports\): open /nonexistent/dir/.*: no such file or directory$")
         s.check_serves()
+
+
+def test_the_ports_file_follows_no_link(copy, tmp_path):
+    """Sheet 05, section 4: in a folder that others may write to."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    folder = tmp_path / "ports"
+    folder.mkdir()
+
+    def plant():  # the pid stays through exec
+        os.symlink(victim, folder / f"{os.path.basename(copy)}_{os.getpid()}.ports.part")
+
+    with Server(copy, "--ports_file_dir", folder, preexec=plant) as s:
+        ports_of(folder, s)
+    assert victim.read_text() == "mine"

@@ -184,3 +184,37 @@ ALLOWED = {
 
 def test_rules_allow_what_is_right():
     assert [f for rule in RULES for f in rule(ALLOWED)] == []
+
+
+def test_R3_functions_are_short(committed):
+    for path, text in committed.items():
+        if path.endswith(".c") and not path.endswith(("_test.c", "_bench.c")):
+            start = None
+            for i, line in enumerate(text.split("\n")):
+                if line == "{":
+                    start = i
+                elif line == "}" and start is not None:
+                    assert i - start <= 120, f"{path}:{start}"
+                    start = None
+
+
+def test_C5_every_fuzzer_has_a_corpus(committed):
+    for path in committed:
+        if path.endswith("_fuzz.c"):
+            folder, name = path.rsplit("/", 1)
+            assert os.listdir(os.path.join(ROOT, folder, "corpus", name[:-7])), path
+
+
+def test_R2_C10_results_and_formats_are_errors(committed):
+    for flag in ("'werror=true'", "'-Wunused-result'", "'-Wformat=2'", "'-Wformat-security'", "'-Wconversion'"):
+        assert flag in committed["meson.build"], flag
+
+
+def test_C4_every_check_runs_under_sanitizers(committed):
+    for what in ("-Db_sanitize=address,undefined", "-Db_sanitize=thread", "detect_leaks=1"):
+        assert what in committed["tools/check"]
+
+
+def test_TOB_NATS_3_secrets_are_compared_in_constant_time(committed):
+    text = committed["auth/password.c"]
+    assert text.count("sodium_memcmp") >= 2 and not re.search(r"\b(strcmp|strncmp|memcmp)\(", text)

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from support import Raw
+from support import Raw, patience
 from support.http import Http, fetch, monitor_port, until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -490,3 +490,108 @@ def test_every_metric_is_documented(monitored):
     assert len(names) > 40
     assert names - documented == set()
     assert {d for d in documented if d.startswith(("gnatsd_", "midge_"))} - set(out) == set()
+
+
+def pipelined(n):
+    """n requests of many lengths, and the status of each."""
+    paths = [b"/healthz" if i % 3 else b"/nothing" for i in range(n)]
+    return (b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\nX: %b\r\n\r\n" % (p, b"x" * (i * 7 % 90)) for i, p in enumerate(paths)),
+            [b"200" if p == b"/healthz" else b"404" for p in paths])
+
+
+def test_pipelined_requests_are_all_answered(monitored):
+    """In many pieces, each has its answer, in order; and of far more than is kept at once, the server survives."""
+    srv = monitored()
+    data, wanted = pipelined(400)
+    with socket.create_connection(("127.0.0.1", srv.http)) as s:
+        s.settimeout(patience(20))
+        got = b""
+        for at in range(0, len(data), 5000):
+            s.sendall(data[at:at + 5000])
+        while len(re.findall(rb"HTTP/1\.1 (\d+)", got)) < len(wanted):
+            more = s.recv(1 << 20)
+            assert more, "it hung up"
+            got += more
+    assert re.findall(rb"HTTP/1\.1 (\d+)", got) == wanted
+    data, _ = pipelined(10_000)
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", srv.http)) as s:
+            s.settimeout(patience(20))
+            try:
+                s.sendall(data)
+                while s.recv(1 << 20):
+                    pass
+            except ConnectionError:
+                pass
+    assert fetch(srv.http, "/healthz").status == 200
+
+
+def test_slow_readers_make_room_for_others(monitored):
+    """All places taken by peers that do not read their answers: the next one still gets in."""
+    srv = monitored()
+    stuck = []
+    for _ in range(256):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(("127.0.0.1", srv.http))
+        s.setblocking(False)
+        try:
+            while True:
+                s.send(b"GET /varz HTTP/1.1\r\nHost: a\r\n\r\n" * 200)
+        except (BlockingIOError, ConnectionError):
+            stuck.append(s)
+    assert fetch(srv.http, "/healthz").status == 200
+    for s in stuck:
+        s.close()
+
+
+def test_metadata_with_quotes_is_still_json(start_server, tmp_path):
+    srv = start_server("-c", conf(tmp_path, "http_port: -1\nserver_metadata { 'a\"b': 'c\"d' }"))
+    with Http(monitor_port(srv)) as h:
+        assert dict(dict(h.get("/varz").json())["metadata"]) == {'a"b': 'c"d'}
+
+
+def test_A30_no_page_shows_the_secrets_of_the_command_line(monitored):
+    srv = monitored("--user", "ann", "--pass", "s3cr3t-of-argv")
+    for path in ("/debug/vars", "/varz", "/connz?auth=1&state=all", "/stacksz", "/metrics"):
+        assert b"s3cr3t-of-argv" not in fetch(srv.http, path).body, path
+
+
+def test_H11_who_is_signed_in_is_shown_only_when_asked_for(monitored):
+    srv = monitored()
+    srv.raw().connect(user="ann-of-h11", jwt="jwt-of-h11", name="gone").close()
+    until(srv.http, "/connz?state=closed", lambda p: p["total"] == 1)
+    with srv.raw() as c:
+        c.connect(user="ann-of-h11", jwt="jwt-of-h11")
+        assert b"ann-of-h11" not in fetch(srv.http, "/connz?state=all").body
+        assert b"ann-of-h11" in fetch(srv.http, "/connz?state=all&auth=1").body
+        assert b"jwt-of-h11" not in fetch(srv.http, "/connz?state=all&auth=1").body
+
+
+def test_A2_a_seed_for_an_nkey_is_not_shown(monitored):
+    srv = monitored()
+    with srv.raw() as c:
+        c.connect(nkey="SUAMY-SEED")
+        users = {c.get("authorized_user") for c in page(srv, "/connz?auth=1")["connections"]}
+        assert users == {"[REDACTED]"}
+
+
+def test_T10_no_page_shows_a_payload(monitored):
+    srv = monitored()
+    with srv.raw() as c:
+        c.connect(headers=True)
+        head = b"NATS/1.0\r\nX: canary-head\r\n\r\n"
+        c.send(b"SUB a 1\r\nHPUB a %d %d\r\n%bcanary-body\r\n" % (len(head), len(head) + 11, head))
+        c.fence()
+        for path in ("/varz", "/connz?subs=detail&auth=1", "/subsz?subs=1", "/accountz?acc=$G", "/debug/vars", "/stacksz", "/metrics", "/ipqueuesz"):
+            assert b"canary" not in fetch(srv.http, path).body, path
+
+
+def test_F15_a_closed_connection_is_remembered_with_reason_and_subscriptions(monitored):
+    srv = monitored()
+    with srv.raw() as c:
+        c.connect(name="gone")
+        c.send(b"SUB a.b 1\r\nNONSENSE\r\n")
+        c.read_until_close()
+    (one,) = until(srv.http, "/connz?state=closed&subs=1", lambda p: p["total"] == 1)["connections"]
+    assert (one["name"], one["reason"], one["subscriptions_list"]) == ("gone", "Protocol Violation", ["a.b"])

@@ -181,3 +181,48 @@ def test_a_reload_that_fails_changes_nothing(start_server, conf, text, said):
     with s.raw(), s.raw() as c:
         c.send(b'CONNECT {"verbose":false}\r\nPING\r\n')
         assert c.read_op().verb == "PONG"
+
+
+@pytest.mark.parametrize("which", ["start_server", "start_reference"])
+def test_without_stalling_a_slow_subscriber_loses_messages_and_stays(request, which, conf):
+    """Sheet 01, section 11: past three quarters of max_pending it does without, and nobody waits for it."""
+    s = request.getfixturevalue(which)("-c", conf("no_fast_producer_stall: true\nmax_pending: 1048576\n"))
+    with s.raw(rcvbuf=4096) as sub, s.raw() as pub:
+        sub.connect()
+        sub.send(b"SUB x 1\r\n")
+        sub.ping()
+        pub.connect()
+        pub.send((b"PUB x 65536\r\n" + bytes(65536) + b"\r\n") * 300)
+        pub.fence()
+        assert 0 < len(sub.fence()) < 300
+    assert "Slow Consumer" not in s.log()
+
+
+@pytest.mark.parametrize("host, text, warned", [("0.0.0.0", "authorization {token: t}", True), ("127.0.0.1", "authorization {token: t}", False), ("0.0.0.0", "", False)])
+def test_T12_logins_in_the_clear_are_warned_of(start_server, conf, host, text, warned):
+    assert ("without encryption" in start_server("-c", conf(text + "\n"), host=host).log()) is warned
+
+
+@pytest.mark.parametrize("perm", ['{publish: " "}', '{publish: {allow: [a, "  "]}}', '{subscribe: "\t"}', '{subscribe: {deny: " "}}'])
+def test_H17_blank_subjects_in_permissions_are_errors(server_bin, conf, perm):
+    done = run(server_bin, "-t", "-c", conf(f"authorization {{ users: [ {{user: u, pass: p, permissions: {perm}}} ] }}\n"))
+    assert done.returncode == 1 and "is not a valid subject" in done.stderr
+
+
+@pytest.mark.parametrize("text, said", [
+    ("nosuch: 1", "unknown field"), ("authorization { users: [{user: a, pass: b}, {user: a, pass: c}] }", "uplicate user"),
+    ("authorization { user: a, pass: b, token: t }", "Cannot have a user/pass and token"),
+    ('authorization { users: [{user: a, pass: b, permissions: {publish: "a..b"}}] }', "is not a valid subject"),
+    ("http_port: 1\nhttps_port: 2", "can't specify both")])
+def test_F10_a_file_with_contradictions_does_not_start(server_bin, conf, text, said):
+    done = run(server_bin, "-p", "-1", "--unsupported=warn", "-c", conf(text + "\n"))
+    assert done.returncode == 1 and said in done.stderr
+
+
+def test_cluster_name_chooses_the_mappings_of_that_cluster(start_server, conf):
+    path = conf("mappings { a: [ {dest: here, weight: 100, cluster: c1}, {dest: there, weight: 100} ] }\n")
+    for flags, subject in ((("--cluster_name", "c1"), b"here"), ((), b"there")):
+        with start_server("-c", path, *flags).raw() as c:
+            c.connect()
+            c.send(b"SUB > 1\r\nPUB a 0\r\n\r\n")
+            assert [op.subject for op in c.fence()] == [subject]

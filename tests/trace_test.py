@@ -90,3 +90,20 @@ def test_trace_shows_what_is_delivered_as_its_subscriber_gets_it(request, which)
     for line in (r':with".* - ->> \[HMSG a 7 re 18 20\]$', r':with".* - ->> MSG_PAYLOAD: \["NATS/1\.0\\r\\nA: b\\r\\n\\r\\nhi"\]$',
                  r':without".* - ->> \[MSG a 8 re 2\]$', r':without".* - ->> MSG_PAYLOAD: \["hi"\]$', r':with".* - ->> \[MSG a 7 0\]$'):
         server.wait_log(line)
+
+
+@pytest.mark.parametrize("which", ["start_server", "start_reference"])
+def test_payloads_are_cut_and_left_out_as_configured(request, which, tmp_path):
+    start, path = request.getfixturevalue(which), tmp_path / "t.conf"
+    path.write_text("trace: true\nmax_traced_msg_len: 4\n")
+    cut = start("-c", path)
+    path.write_text("trace_headers: true\n")
+    heads = start("-c", path)
+    for s in (cut, heads):
+        with s.raw() as c:
+            c.connect(headers=True)
+            c.send(b"PUB a 6\r\nabcdef\r\nHPUB a %d %d\r\n%bhi\r\n" % (len(HEADERS), len(HEADERS) + 2, HEADERS))
+            c.fence()
+    cut.wait_log(r'<<- MSG_PAYLOAD: \["abcd\.\.\."\]$')
+    heads.wait_log(r'<<- MSG_PAYLOAD: \["NATS/1\.0\\r\\nA: b"\]$')
+    assert "abcdef" not in heads.log()

@@ -133,7 +133,7 @@ struct broker {
     struct msg_tracing *tracing; /* NULL: nothing was traced yet */
     void *reserve;        /* NULL: used up, and not there again yet */
     uint32_t inline_max;  /* longest tail that travels inside a record */
-    uint32_t stall_num;   /* stall producers when a subscriber's queue exceeds stall_num / 4 of its limit */
+    bool drops_pressed;   /* no_fast_producer_stall: a subscriber past the mark does without, in place of a pause of its publishers */
 };
 
 struct broker_cfg {

@@ -55,6 +55,21 @@ broker_from(struct broker *b, uint32_t shard, uint32_t slot)
         return NULL;
     return (broker_ep(b, slot)->flags & EP_DEAD) == 0 ? broker_ep(b, slot) : NULL;
 }
+
+/* So much may wait for ep before its publishers should slow down. */
+static inline uint64_t
+deliver_mark(const struct endpoint *ep)
+{
+    return ep->n_pending_max / 4 * 3;
+}
+
+/* Whether ep does without m, which a client published, because it is behind (no_fast_producer_stall). */
+static inline bool
+broker_drops(const struct broker *b, const struct endpoint *ep, const struct pub_msg *m)
+{
+    return b->drops_pressed && ep->out.n_bytes > deliver_mark(ep) && (m->from != NULL || m->from_slot != 0);
+}
+
 /* Show in the log that m was queued for s of ep, or (NULL) that s is no more. */
 static inline void
 broker_trace(struct broker *b, const struct endpoint *ep, const struct sub *s, const struct pub_msg *m)

@@ -155,11 +155,6 @@ deliver_pressed(struct broker *b, struct endpoint *ep, const struct pub_msg *m)
         deliver_stall(b, m);
 }
 
-static inline uint64_t
-deliver_mark(const struct endpoint *ep)
-{
-    return ep->n_pending_max / 4 * 3;
-}
 
 bool
 broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
@@ -168,6 +163,10 @@ broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)
     if (UNLIKELY((s->flags & SUB_DEAD) != 0))
         return false;
     struct endpoint *ep = broker_ep(b, s->ep);
+    if (UNLIKELY(b->drops_pressed) && broker_drops(b, ep, m)) {
+        COUNT(&b->sh->counters, deliveries_dropped, 1);
+        return false;
+    }
     if (UNLIKELY((ep->flags & (EP_DEAD | EP_CHECKED)) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0))) {
         if ((ep->flags & EP_CHECKED) == 0 || !deliver_checked(b, ep, sub, m))
             return false;

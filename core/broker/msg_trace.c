@@ -53,6 +53,7 @@ struct msg_tracing {
 };
 
 static const char egress_no_echo[] = "Not delivered because of no echo";
+static const char egress_slow[] = "Not delivered because fast producer not stalled and consumer is slow";
 static const char egress_denied[] = "Not delivered because subscription denies this subject";
 static const char egress_closed[] = "Not delivered because client is closed";
 
@@ -219,6 +220,8 @@ egress_error(struct broker *b, uint32_t sub, struct endpoint *ep, const struct p
         return egress_closed;
     if (ep == m->from && (ep->flags & EP_ECHO) == 0)
         return egress_no_echo;
+    if (broker_drops(b, ep, m))
+        return egress_slow;
     return (ep->flags & EP_CHECKED) == 0 || b->ops->may_take(b, ep, sub, m) ? NULL : egress_denied;
 }
 
@@ -379,8 +382,11 @@ msg_trace_resume(struct broker *b)
         bufpool_give(b->sh->bufs, w, w->cap);
     }
     for (uint32_t i = 0; tr->n_done > 0 && i < MSG_TRACES_MAX; i++) {
-        if (tr->slots[i].id != 0 && tr->slots[i].done)
-            trace_finish(b, &tr->slots[i]);
+        if (tr->slots[i].id == 0 || !tr->slots[i].done)
+            continue;
+        trace_finish(b, &tr->slots[i]);
+        if (tr->slots[i].id != 0)
+            break; /* still no room: the others wait, too, and are not written in vain */
     }
 }
 

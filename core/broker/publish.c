@@ -62,6 +62,8 @@ pick_can_take(struct broker *b, uint32_t sub, const struct pub_msg *m)
     struct endpoint *ep = broker_ep(b, s->ep);
     if ((ep->flags & EP_DEAD) != 0 || (ep == m->from && (ep->flags & EP_ECHO) == 0))
         return false;
+    if (UNLIKELY(b->drops_pressed) && broker_drops(b, ep, m))
+        return false;
     return LIKELY((ep->flags & EP_CHECKED) == 0) || b->ops->may_take(b, ep, sub, m);
 }
 

@@ -182,13 +182,13 @@ sidmap_next(const struct sidmap *m, uint64_t *cursor)
 }
 
 void
-sidmap_list(const struct sidmap *m, struct sidmap_item *ret)
+sidmap_list(const struct sidmap *m, struct interest *ix, struct sidmap_item *ret)
 {
     uint32_t n = 0;
 
     if (m->cap != SIDMAP_MANY) {
         for (const uint32_t *items = sidmap_items(m); n < m->n; n++)
-            ret[n] = (struct sidmap_item){.sub = items[n]};
+            ret[n] = (struct sidmap_item){.sub = items[n], .tag = sub_tag(ix, items[n])}; /* it may be a table when it is looked for */
         return;
     }
     const struct tagtab *t = m->u.many;

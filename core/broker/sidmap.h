@@ -44,7 +44,7 @@ uint32_t sidmap_next(const struct sidmap *m, uint64_t *cursor);
 struct sidmap_item {
     uint32_t sub, tag;
 };
-void sidmap_list(const struct sidmap *m, struct sidmap_item *ret);
+void sidmap_list(const struct sidmap *m, struct interest *ix, struct sidmap_item *ret);
 /* Whether a sub that was listed once is in it: the same, or a later one of the same number and sid. */
 bool sidmap_has(const struct sidmap *m, struct sidmap_item item);
 /* Memory beside the struct. */

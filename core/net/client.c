@@ -116,9 +116,9 @@ client_on_connect(struct net *n, struct conn *c, const struct nats_op *op)
     char name[CONN_NAME_MAX];
     struct json_why why;
 
-    /* A repeated CONNECT starts over: nothing of the old account stays. The first one finds the subscriptions made before it,
-     * and keeps them. */
-    bool first = (c->flags & CONN_CONNECTED) == 0;
+    /* A repeated CONNECT starts over: nothing of the old account stays; nor of no_auth_user's, as whom it came in without one. Else the first
+     * one finds the subscriptions made before it, and keeps them. */
+    bool first = (c->flags & CONN_CONNECTED) == 0 && (c->auth == NULL || !c->auth->in);
     if (!first && c->ep.n_subs > 0 && !broker_drop_subs(&n->broker, &c->ep)) {
         if (broker_reap_cut(&n->broker))
             n->again = true;
@@ -215,7 +215,7 @@ client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m, const
 {
     struct nats_view what;
 
-    if ((c->flags & CONN_PUB_ALLOWED) != 0 && !net_reload_busy(n))
+    if ((c->flags & CONN_PUB_ALLOWED) != 0 && ((c->flags & CONN_MAPPED) == 0 || !net_reload_busy(n)))
         return true;
     enum nats_perm kind = client_pub_why(n, c, m, &what);
     if (LIKELY(kind == NATS_PERM_N))

@@ -162,6 +162,7 @@ auth_set_perms(struct net *n, struct conn *c, const struct perms *p)
     struct client_auth *ca = c->auth;
 
     auth_forget_verdicts(ca);
+    c->flags &= ~(uint32_t)CONN_PUB_ALLOWED;
     ca->perms = p;
     ca->filtered = false;
     if (p != NULL && p->responses)
@@ -544,7 +545,7 @@ auth_change_perms(struct net *n, struct conn *c, const struct perms *p)
         return true;
     }
     ca->n_unchecked = c->ep.n_subs;
-    sidmap_list(&c->ep.sids, ca->unchecked);
+    sidmap_list(&c->ep.sids, n->broker.ix, ca->unchecked);
     auth_set_flags(c);
     return auth_recheck_subs(n, c);
 }
@@ -617,12 +618,12 @@ client_auth_recheck(struct net *n, struct conn *c)
     enum auth_again again = ca->user != NULL ? AUTH_AGAIN_GONE : AUTH_AGAIN_OK;
     if (a != NULL)
         again = auth_again(a, ca->snap, ca->user, ca->has_known ? &ca->known : NULL, ca->anonymous, AUTH_CONN_STANDARD, &u);
-    if (again == AUTH_AGAIN_GONE) {
-        conn_close(n, c, NATS_CLOSED_CLIENT);
-        return true;
-    }
-    if (again == AUTH_AGAIN_NO) {
-        auth_refuse_conn(n, c, AUTH_NO);
+    if (again != AUTH_AGAIN_OK) {
+        if (again == AUTH_AGAIN_GONE)
+            conn_close(n, c, NATS_CLOSED_CLIENT);
+        else
+            auth_refuse_conn(n, c, AUTH_NO);
+        client_auth_orphan(c); /* its last words may outlive the snapshot that it is of */
         return true;
     }
     ca->snap = a;

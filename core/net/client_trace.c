@@ -217,7 +217,7 @@ client_trace_oversized(struct net *n, struct conn *c, const uint8_t *buf, size_t
     if (end != NULL)
         hdr.len = (size_t)(end + 4 - hdr.ptr);
     struct client_trace t = {.dest = nats_hdr_find(hdr.ptr, hdr.len, trace_dest), .hdr = hdr, .size = (uint32_t)size, .subject = {op.subject, op.subject_len}};
-    if (t.dest.ptr == NULL || !subject_valid_publish(t.dest.ptr, t.dest.len) || !trace_could(c, t.dest))
+    if (t.dest.ptr == NULL || t.dest.len > n->cfg->max_control_line || !subject_valid_publish(t.dest.ptr, t.dest.len) || !trace_could(c, t.dest))
         return;
     client_trace_refused(n, c, &t, "maximum payload exceeded");
 }

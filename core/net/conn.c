@@ -137,11 +137,6 @@ conn_write_timer(struct timer *t, int64_t now_ns)
     if (net_may_log(n, NET_QUIET_SLOW))
         log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
                 (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
-    if (n->cfg->write_retry && c->state == CONN_OPEN) { /* max_pending bounds what it may make us hold */
-        c->send_since_ns = now_ns;
-        timer_arm(&n->sh->timers, t, now_ns + n->cfg->write_deadline_ns);
-        return;
-    }
     conn_close(n, c, NATS_CLOSED_SLOW_DEADLINE);
 }
 

@@ -363,32 +363,6 @@ a_send_without_progress_ends_at_the_write_deadline(void **state)
     world_stop(&w);
 }
 
-/* write_timeout: retry. Each missed deadline is counted, and the connection goes on: what waited arrives when it reads again. */
-static void
-with_retry_a_missed_write_deadline_closes_nothing(void **state)
-{
-    struct world w;
-    struct client sub, pub;
-    char text[BIG_PUB_MAX];
-    size_t len = big_pub(text);
-    (void)state;
-
-    w.cfg = world_net_cfg();
-    w.cfg.write_retry = true;
-    world_start(&w, &(struct world_cfg){.n_shards = 1, .seed = 1, .window = 4096});
-    client_open_quiet(&w, &sub);
-    client_open_quiet(&w, &pub);
-    client_say(&sub, "SUB x 1\r\nPING\r\n");
-    client_hears(&sub, "PONG\r\n");
-    client_say_bytes(&pub, text, len);
-    world_run(&w, 25 * NS_PER_S);
-    assert_int_equal(w.set->shards[0]->counters.slow_consumers_deadline, 2);
-    assert_false(client_closed(&sub));
-    client_free(&sub);
-    client_free(&pub);
-    world_stop(&w);
-}
-
 /* ---- closing ---- */
 
 /* The window holds less than the INFO: the -ERR waits behind it, and goes out all the same. */
@@ -519,7 +493,6 @@ main(void)
         cmocka_unit_test(a_consumer_with_too_much_pending_is_closed),
         cmocka_unit_test(a_connection_that_is_closed_by_its_own_publish_keeps_its_bytes_until_it_is_handled),
         cmocka_unit_test(a_send_without_progress_ends_at_the_write_deadline),
-        cmocka_unit_test(with_retry_a_missed_write_deadline_closes_nothing),
         cmocka_unit_test(last_words_nobody_reads_end_at_the_write_deadline),
         cmocka_unit_test(a_slot_is_given_again_only_after_the_socket_is_closed),
         cmocka_unit_test(closing_many_subscriptions_is_spread_over_turns),

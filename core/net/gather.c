@@ -95,8 +95,10 @@ conn_user(const struct conn *c)
 
     if (c->opts == NULL)
         return (struct json_str){0};
-    if (c->opts->nkey.len > 0)
+    if (c->opts->nkey.len > 0 && c->opts->nkey.ptr[0] == 'U')
         return c->opts->nkey;
+    if (c->opts->nkey.len > 0)
+        return (struct json_str){.ptr = redacted, .len = sizeof(redacted) - 1}; /* clients have put seeds there */
     if (c->auth != NULL && c->auth->in && c->auth->anonymous)
         return (struct json_str){.ptr = c->auth->user->name, .len = c->auth->user->name_len}; /* as no_auth_user */
     if (c->opts->user.len > 0 || !c->opts->had_token)
@@ -197,6 +199,8 @@ closed_place(struct closed_ring *r)
     if (r->n == r->n_max) {
         struct closed_entry **at = &r->items[r->oldest];
         r->oldest = r->oldest + 1 == r->n_max ? 0 : r->oldest + 1;
+        if (*at != NULL)
+            r->n_bytes -= (*at)->len;
         free(*at);
         *at = NULL;
         return at;
@@ -236,7 +240,7 @@ closed_note(struct net *n, struct conn *c)
 
     if (n->gathers == NULL || n->gathers->ring.n_max == 0)
         return;
-    uint32_t n_subs = closed_subs(n, c, &len);
+    uint32_t n_subs = n->gathers->ring.n_bytes < CLOSED_RING_BYTES_MAX ? closed_subs(n, c, &len) : 0;
     struct closed_entry *e = fault_malloc(sizeof(*e) + len), **place;
     if (e == NULL || (place = closed_place(&n->gathers->ring)) == NULL) {
         free(e); /* it is not remembered, that is all */
@@ -244,6 +248,7 @@ closed_note(struct net *n, struct conn *c)
     }
     *place = e;
     e->len = (uint32_t)len;
+    n->gathers->ring.n_bytes += len;
     e->stop_ns = n->sh->now;
     struct gather_conn *r = (void *)e->bytes;
     r->rec = (struct gather_rec){.len = (uint32_t)conn_rec_len(c), .type = GATHER_REC_CONN};

@@ -10,10 +10,12 @@ struct closed_ring {
     struct closed_entry **items;
     uint32_t n, cap, n_max;
     uint32_t oldest; /* once n == n_max */
+    uint64_t n_bytes; /* of all entries */
 };
 enum {
     CLOSED_SUBS_MAX = 256,      /* subscriptions kept of one */
     CLOSED_BYTES_MAX = 16 << 10, /* bytes kept of one */
+    CLOSED_RING_BYTES_MAX = 32 << 20, /* with more than that in all no subscriptions are kept of those who leave */
 };
 
 /* One of them: what monitoring shows, as it was. */

@@ -183,7 +183,7 @@ http_out_location(struct out *o, const char *s)
 
     out_str(o, "Location: ");
     for (size_t i = 0; i < len; i++) {
-        if (s[i] > ' ' && s[i] < 0x7f) {
+        if (s[i] > ' ' && s[i] < 0x7f && strchr("\\?#%\"<>", s[i]) == NULL) {
             out_byte(o, s[i]);
         } else { /* nobody writes a header line of his own by asking for it */
             out_byte(o, '%');
@@ -399,6 +399,7 @@ http_on_bytes(struct net *n, struct http_conn *c, const uint8_t *p, uint32_t len
 {
     switch ((enum http_state)c->state) {
     case HTTP_READING:
+        http_unlist(c); /* one of http.ready is looked at now; its answer stands in http.dirty */
         if (c->in_len == 0) {
             if (!c->first)
                 c->since_ns = n->sh->now; /* a later request's deadline runs from its first byte */
@@ -573,17 +574,30 @@ http_on_timer(struct timer *t, int64_t now_ns)
 
 /* ---- accepting ---- */
 
-/* Make room for one more: close what idles for longest, else the oldest unfinished head. */
+/* Who has not read its answer for longest; NULL: nobody is behind. */
+static struct http_conn *
+http_slowest(struct http *h)
+{
+    for (struct list *l = h->busy.next; l != &h->busy; l = l->next) {
+        struct http_conn *c = CONTAINER_OF(l, struct http_conn, link);
+        if (c->state == HTTP_LINGER || (c->state == HTTP_WRITING && c->sending))
+            return c;
+    }
+    return NULL;
+}
+
+/* Make room for one more: close what idles for longest, else the oldest unfinished head, else who reads slowest. */
 static bool
 http_evict(struct net *n)
 {
     struct http *h = n->http;
     struct list *l = !list_empty(&h->idle) ? &h->idle : &h->reading;
+    struct http_conn *c = list_empty(l) ? http_slowest(h) : CONTAINER_OF(l->next, struct http_conn, link);
 
-    if (list_empty(l))
+    if (c == NULL)
         return false;
     COUNT(&n->sh->counters, http_evicted, 1);
-    http_close(n, CONTAINER_OF(l->next, struct http_conn, link));
+    http_close(n, c);
     return true;
 }
 

@@ -237,6 +237,7 @@ net_on_start(struct shard *sh)
         sh->app = NULL;
         return e;
     }
+    n->broker.drops_pressed = n->cfg->no_stall;
     n->stall_timer.fn = net_on_stall_timer;
     n->turn_timer.fn = net_on_stall_timer;
     n->trim_timer.fn = net_on_trim_timer;

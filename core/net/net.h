@@ -72,7 +72,6 @@ struct net_cfg {
     uint32_t ping_max;
     bool headers;
     bool no_stall; /* no_fast_producer_stall */
-    bool write_retry;      /* write_timeout: retry: a missed write_deadline is told, and the connection lives on */
     bool no_sublist_cache; /* disable_sublist_cache */
     const struct auth *auth; /* NULL: no login is required */
     bool trace_headers;        /* a trace shows headers only ... */

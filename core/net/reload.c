@@ -131,6 +131,7 @@ net_reload_switch(struct net *n, struct net_reload *r)
     ASSERT(n->reload.r == NULL);
     COUNT(&n->sh->counters, reloads, 1);
     n->cfg = r->cfg;
+    n->broker.drops_pressed = r->cfg->no_stall;
     n->texts = r->texts[n->sh->id];
     r->texts[n->sh->id] = old;
     n->reload.r = r;
@@ -166,7 +167,9 @@ net_recheck_conn(struct net *n, struct conn *c)
         return true;
     c->lim.max_payload = cfg->max_payload;
     c->lim.max_control_line = cfg->max_control_line;
-    c->flags &= (uint32_t)~(CONN_MAPPED | CONN_PUB_ALLOWED);
+    if ((c->flags & CONN_MAPPED) != 0 || cfg->mappings != NULL)
+        c->flags &= ~(uint32_t)CONN_PUB_ALLOWED; /* its subject may be another one now */
+    c->flags &= ~(uint32_t)CONN_MAPPED;
     c->flags |= (uint32_t)(cfg->mappings != NULL ? CONN_MAPPED : 0);
     /* A shorter interval counts from now; a longer one when the timer fires. */
     int64_t ping_ns = n->sh->now + cfg->ping_interval_ns;

@@ -51,6 +51,7 @@
     X(pubs_denied,              "publishes refused by permissions")                                         \
     X(subs_denied,              "subscriptions refused or taken back by permissions")                       \
     X(deliveries_denied,        "messages withheld from a subscriber by its permissions")                   \
+    X(deliveries_dropped,       "messages dropped for a subscriber that is behind (no_fast_producer_stall)") \
     X(stalls,                   "times a publisher was held up because of a consumer's backlog")            \
     X(recv_paused,              "times a connection's reading stopped: a full mailbox, or no memory")       \
     X(bufs_refused,             "buffers the pool refused at its limit or for want of memory")              \

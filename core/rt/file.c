@@ -49,17 +49,32 @@ file_put(int fd, const char *bytes, size_t len)
     return true;
 }
 
-bool
-file_write(const char *path, unsigned mode, const void *bytes, size_t len, char ret_why[FILE_WHY_MAX])
+static bool
+file_write_flags(const char *path, int flags, unsigned mode, const void *bytes, size_t len, char ret_why[FILE_WHY_MAX])
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, mode);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | flags, mode);
     if (fd < 0)
         return file_refused("open", path, ret_why);
-    (void)fchmod(fd, mode); /* somebody else's file, or none (/dev/full) keeps its rights: better than not writing it */
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) /* no device loses its rights */
+        (void)fchmod(fd, mode);                     /* somebody else's file keeps its own: better than not writing it */
     bool ok = file_put(fd, bytes, len) || file_refused("write", path, ret_why);
     if (close(fd) != 0 && ok)
         ok = file_refused("close", path, ret_why);
     return ok;
+}
+
+bool
+file_write(const char *path, unsigned mode, const void *bytes, size_t len, char ret_why[FILE_WHY_MAX])
+{
+    return file_write_flags(path, O_TRUNC, mode, bytes, len, ret_why);
+}
+
+bool
+file_write_new(const char *path, unsigned mode, const void *bytes, size_t len, char ret_why[FILE_WHY_MAX])
+{
+    (void)unlink(path); /* if it is still there afterwards, making it fails */
+    return file_write_flags(path, O_EXCL | O_NOFOLLOW, mode, bytes, len, ret_why);
 }
 
 /* All of fd into memory that grows by copying: realloc would leave what it moved behind. */

@@ -19,6 +19,8 @@ enum { FILE_WHY_MAX = 4200 }; /* a path, and a few words */
 const char *file_errno_text(int errnum, char *to, size_t cap);
 /* Make or overwrite a file with these bytes. mode is what it has from then on, whatever it had. False: ret_why says why. */
 bool file_write(const char *path, unsigned mode, const void *bytes, size_t len, char ret_why[FILE_WHY_MAX]);
+/* The same for a file of one's own in a folder that others may write to: what has its name goes, and no link is followed. */
+bool file_write_new(const char *path, unsigned mode, const void *bytes, size_t len, char ret_why[FILE_WHY_MAX]);
 /* All bytes of a file of at most max. What it read into on the way is overwritten: it may be a secret.
  *   own   *ret_bytes, by free
  *   fail  ERR_NOENT, ERR_ACCESS, ...: ret_why (128 bytes) has the system's word; ERR_LIMIT (longer than max), ERR_NOMEM */

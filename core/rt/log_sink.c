@@ -66,7 +66,7 @@ log_sink_init_file(struct log_sink *s, const struct log_cfg *cfg, char ret_why[L
         return err_from_errno(errnum);
     }
     log_sink_stat(s);
-    s->limit = s->limit_now = cfg->size_limit;
+    s->limit = s->limit_now = s->is_file ? cfg->size_limit : 0; /* nobody renames a device */
     s->n_files = cfg->n_files;
     return OK;
 }

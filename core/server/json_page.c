@@ -105,9 +105,9 @@ page_before(struct page *p, const char *name)
     }
     if (name == NULL)
         return;
-    page_text(p, "\"");
-    page_text(p, name);
-    page_text(p, p->indent == 0 ? "\":" : "\": ");
+    if (page_room(p, JSON_WRITE_MAX(strlen(name))))
+        json_write_str(&p->o, name, strlen(name));
+    page_text(p, p->indent == 0 ? ":" : ": ");
 }
 
 void

@@ -11,7 +11,7 @@
  *
  * What is written after a failure goes nowhere; look once, at the end.
  *
- * Shape    indent 0: compact. Nesting up to PAGE_DEPTH_MAX. Names are the program's own: not escaped.
+ * Shape    indent 0: compact. Nesting up to PAGE_DEPTH_MAX.
  * Threads  one owner.
  * Memory   own: page_take -> free, or page_fini.
  * Source   what nats-server 2.14.5 answers; sheet 09, 1.3.

@@ -383,12 +383,6 @@ monitor_copy(struct monitor *m, const struct server_cfg *c)
     return m->base != NULL && m->http_host != NULL && m->server_name != NULL;
 }
 
-static bool
-monitor_is_loopback_name(const char *host)
-{
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
-}
-
 enum err
 monitor_new(const struct server_cfg *c, struct net_set *set, struct monitor **ret)
 {
@@ -423,8 +417,10 @@ monitor_new(const struct server_cfg *c, struct net_set *set, struct monitor **re
     m->http.n_closed_max = (uint32_t)o->max_closed_clients;
     m->http.ops = &monitor_ops;
     m->http.ops_arg = m;
-    if (m->open && !monitor_is_loopback_name(m->http_host))
+    if (m->open && !options_is_loopback(m->http_host))
         log_wrn("Monitoring on %s is open to everybody who reaches it, without encryption", m->http_host);
+    else if (!m->open && o->n_monitor_allow > 0 && !options_is_loopback(m->http_host))
+        log_wrn("Monitoring on %s is open to the networks of monitor_allow, without encryption", m->http_host);
     set->http = &m->http;
     *ret = m;
     return OK;

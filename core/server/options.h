@@ -158,6 +158,8 @@ void options_free(struct options *o);
 int options_act(enum options_verdict v, const struct options *o, struct options_report *report);
 /* What the log says at start about options that are not wrong, but worth a thought. */
 void options_log(const struct options *o);
+/* Whether only this machine reaches what listens on host. */
+bool options_is_loopback(const char *host);
 /* The flags, on stdout; those for TLS. */
 void options_usage(void);
 void options_usage_tls(void);

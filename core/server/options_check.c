@@ -111,6 +111,12 @@ options_check(struct option_reader *r)
     options_check_auth(r);
 }
 
+bool
+options_is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
+}
+
 void
 options_log(const struct options *o)
 {
@@ -118,6 +124,8 @@ options_log(const struct options *o)
         log_wrn("Plaintext passwords detected, use nkeys or bcrypt");
     if (o->secrets_open)
         log_wrn("Configuration file %s holds a plaintext password or token, and others may read it; give it mode 0600", o->config_file);
+    if ((o->auth.user != NULL || o->auth.token != NULL || o->auth.n_users > 0) && !options_is_loopback(o->host))
+        log_wrn("Passwords and tokens come to %s without encryption: listen on loopback, or inside something that encrypts", o->host);
     if (o->max_payload > PAYLOAD_LARGE)
         log_wrn("Maximum payloads over %.2f MB are generally discouraged and could lead to poor performance", PAYLOAD_LARGE / 1048576.0);
 }

@@ -103,7 +103,7 @@ ports_file_write(struct ports_file *pf, const char *dir, const char *program, co
         goto out;
     }
     ports_encode(t, entries, n);
-    if (!file_write(part, PORTS_MODE, t->bytes, t->len, why) || !file_rename(part, path, why)) {
+    if (!file_write_new(part, PORTS_MODE, t->bytes, t->len, why) || !file_rename(part, path, why)) {
         log_err("Error writing ports file (%s): %s", path, why);
         free(pf->path);
         pf->path = NULL;

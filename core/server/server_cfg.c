@@ -40,7 +40,6 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .ping_max = (uint32_t)o->ping_max,
         .headers = !o->no_header_support,
         .no_stall = o->no_fast_producer_stall,
-        .write_retry = o->write_timeout == OPTIONS_WRITE_RETRY,
         .no_sublist_cache = o->disable_sublist_cache,
         .auth = c->auth,
         .mappings = c->mappings,

@@ -14,6 +14,8 @@
 #include "core/server/options_diff.h"
 #include "core/server/server_priv.h"
 
+enum { RELOAD_RECORD_HEAD = 512 }; /* of a record, what is neither subject, queues nor payload */
+
 /* A configuration on its way in. */
 struct server_next {
     struct server_cfg *cfg;
@@ -79,6 +81,14 @@ reload_same_sink(const struct log_cfg *a, const struct log_cfg *b)
            a->size_limit == b->size_limit && a->n_files == b->n_files;
 }
 
+/* Mailboxes keep the size that they were made with: the longest record must fit. */
+static bool
+reload_fits_mailboxes(const struct server *s, const struct options *o)
+{
+    return s->shards->n_shards == 1 ||
+           (uint64_t)o->max_control_line + BROKER_QUEUES_LEN_MAX + MBOX_INLINE_MAX + RELOAD_RECORD_HEAD <= mbox_rec_max(s->shards->shards[0]->out[1]);
+}
+
 /* Everything that may fail. It may take opts, and leaves none then. */
 static bool
 reload_prepare(struct server *s, struct options *opts, struct server_next *nx)
@@ -88,6 +98,10 @@ reload_prepare(struct server *s, struct options *opts, struct server_next *nx)
     enum err e = options_diff(&s->cfg->opts, opts, &nx->diff);
     if (e == OK && nx->diff.refusal != NULL) {
         reload_failed(nx->diff.refusal);
+        return false;
+    }
+    if (e == OK && !reload_fits_mailboxes(s, opts)) {
+        reload_failed("max_control_line: so much of it, with so many shards, takes a restart");
         return false;
     }
     if (e == OK) {

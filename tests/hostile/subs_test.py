@@ -197,3 +197,13 @@ def test_C11_colliding_names_do_not_exist(server, witness):
                        [b"%08x%08x" % (i, 0xFFFFFFFF - i) for i in range(n)],
                        [b"a" * 8 + bytes([33 + i % 90, 33 + i // 90 % 90, 33 + i // 8100]).replace(b".", b"~") for i in range(n)]):
         assert cost(systematic) < 10 * usual
+
+
+def test_H14_a_reply_that_is_its_own_subject_starts_no_chain(server, witness):
+    with server.raw() as c:
+        c.connect(headers=True, no_responders=True)
+        c.send(b"SUB x 1\r\nPUB x x 0\r\n\r\n")
+        assert [op.subject for op in c.fence()] == [b"x"]
+        c.send(b"PUB nobody x 0\r\n\r\n")
+        (op,) = c.fence()
+        assert op.headers.startswith(b"NATS/1.0 503") and op.reply is None
