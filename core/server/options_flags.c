@@ -102,8 +102,10 @@ options_flags_read(struct option_reader *r, const struct options_args *args, int
         (void)snprintf(name, sizeof(name), "%.*s", f.name_len < 60 ? (int)f.name_len : 60, f.name); /* fits */
         r->flag = name;
         r->flag_text = f.row != NULL && (f.row->traits & (OPTION_SECRET | OPTION_URL)) ? "[REDACTED]" : f.value != NULL ? f.value : "";
-        if (f.bad)
+        if (f.bad && f.name_len > 0) /* what stands behind the name may be a secret */
             options_fail(r->rep, "bad flag syntax: %.*s", (int)(f.name - args->argv[at - 1] + (ptrdiff_t)f.name_len), args->argv[at - 1]);
+        else if (f.bad)
+            options_fail(r->rep, "bad flag syntax: %s", args->argv[at - 1]);
         else if (f.row == NULL)
             options_fail(r->rep, "flag provided but not defined: -%s", name);
         else if (f.missing)
