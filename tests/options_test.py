@@ -198,6 +198,21 @@ def test_without_stalling_a_slow_subscriber_loses_messages_and_stays(request, wh
     assert "Slow Consumer" not in s.log()
 
 
+def test_a_queue_whose_only_member_is_behind_holds_nobody_up(start_server, conf):
+    """Its messages go nowhere, plain and traced; the shard goes on."""
+    s = start_server("-c", conf("no_fast_producer_stall: true\nmax_pending: 1048576\n"))
+    trace = b"NATS/1.0\r\nNats-Trace-Dest: t\r\n\r\n"
+    with s.raw(rcvbuf=4096) as sub, s.raw() as pub:
+        sub.connect()
+        sub.send(b"SUB x q 1\r\n")
+        sub.ping()
+        pub.connect(headers=True)
+        pub.send((b"PUB x 65536\r\n" + bytes(65536) + b"\r\n") * 100)
+        pub.send(b"HPUB x %d %d\r\n%b\r\n" % (len(trace), len(trace), trace))
+        pub.fence()
+        assert 0 < len(sub.fence()) < 100
+
+
 @pytest.mark.parametrize("host, text, warned", [("0.0.0.0", "authorization {token: t}", True), ("127.0.0.1", "authorization {token: t}", False), ("0.0.0.0", "", False)])
 def test_T12_logins_in_the_clear_are_warned_of(start_server, conf, host, text, warned):
     assert ("without encryption" in start_server("-c", conf(text + "\n"), host=host).log()) is warned

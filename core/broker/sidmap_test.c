@@ -192,6 +192,28 @@ failing_allocations_change_nothing(void **state)
     fixture_fini(&f);
 }
 
+/* What was listed is found later, whatever the map has become since. */
+static void
+what_was_listed_is_there_after_it_grew(void **state)
+{
+    (void)state;
+    for (uint32_t n = 1; n <= 40; n++) {
+        static struct fixture f;
+        struct sidmap_item items[40];
+        fixture_init(&f);
+        for (uint32_t i = 0; i < n; i++)
+            assert_int_equal(sidmap_add(&f.m, f.ix, f.subs[i]), OK);
+        sidmap_list(&f.m, f.ix, items);
+        for (uint32_t i = n; i < n + 40; i++)
+            assert_int_equal(sidmap_add(&f.m, f.ix, f.subs[i]), OK);
+        for (uint32_t i = 0; i < n; i++)
+            assert_true(sidmap_has(&f.m, items[i]));
+        sidmap_remove(&f.m, f.ix, items[0].sub);
+        assert_false(sidmap_has(&f.m, items[0]));
+        fixture_fini(&f);
+    }
+}
+
 int
 main(void)
 {
@@ -200,6 +222,7 @@ main(void)
         cmocka_unit_test(any_gives_each_once),
         cmocka_unit_test(sids_are_bytes),
         cmocka_unit_test(failing_allocations_change_nothing),
+        cmocka_unit_test(what_was_listed_is_there_after_it_grew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
