@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from support import patience
+from support import Server, patience
 
 RELOADED = re.compile(r"\[INF\] Reloaded server configuration \(sha256:[0-9a-f]{64}\)$")
 FAILED = re.compile(r"\[ERR\] Failed to reload server configuration: (.*)$")
@@ -54,6 +54,16 @@ def test_a_reload_says_what_changed_and_ends_with_the_digest(start, conf):
     at = [log.index(text) for text in ('Trapped "hangup" signal', "Reloaded: max_payload = 2000", "Reloaded server configuration")]
     assert at == sorted(at)
     assert "Reloaded: ping_max = 7" in log
+
+
+def test_control_lines_that_no_mailbox_takes_want_a_restart(server_bin, conf):
+    """With very many shards the mailboxes between them are small; those that are there keep their size."""
+    with Server(server_bin, "-c", conf("max_control_line: 4096"), extra=["--cores", "40"]) as s:
+        conf("max_control_line: 65536")
+        found, _ = reload(s, FAILED)
+        assert found.group(1) == "max_control_line: so much of it, with so many shards, takes a restart"
+        conf("max_control_line: 8192")
+        reload(s)
 
 
 @pytest.mark.parametrize("bad, why", [
