@@ -88,7 +88,7 @@ verdict_is(const struct verdict *v, const uint8_t *subject, size_t len)
 {
     if (v->subject_len != len || v->queue_len != 0)
         return false;
-    return subjset_equal(v->bytes, subject, len);
+    return bytes_equal(v->bytes, subject, len);
 }
 
 /* perms_pub and perms_deliver, through the memory. v NULL: without. *ret_at: where the answer is remembered now, if it is (written only then). */

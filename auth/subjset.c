@@ -48,7 +48,7 @@ subjset_find(const struct subjset *s, uint32_t parent, uint32_t hash, const uint
 {
     for (uint32_t i = subjset_slot(s, parent, hash); s->table[i] != 0; i = (i + 1) & s->mask) {
         const struct subjset_node *v = &s->nodes[s->table[i]];
-        if (v->hash == hash && v->parent == parent && v->token_len == len && subjset_equal(s->bytes + v->token_off, token, len))
+        if (v->hash == hash && v->parent == parent && v->token_len == len && bytes_equal(s->bytes + v->token_off, token, len))
             return s->table[i];
     }
     return 0;

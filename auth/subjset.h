@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/rt/copy.h"
 #include "core/rt/err.h"
 
 enum { SUBJSET_TOKENS_MAX = 32 }; /* subjects of more tokens take a slower way */
@@ -62,36 +63,6 @@ struct subjset_hit subjset_match(const struct subjset *s, const uint8_t *subject
 struct subjset_hit subjset_cover(const struct subjset *s, const uint8_t *subject, size_t len, const uint8_t *queue, size_t queue_len);
 /* Whether some subject is covered by the (valid) pattern and by one of the set, whatever its queue. */
 bool subjset_overlap(const struct subjset *s, const uint8_t *pattern, size_t len);
-
-/* Whether len bytes are equal. */
-static inline bool
-subjset_equal(const uint8_t *a, const uint8_t *b, size_t len)
-{
-    uint64_t x, y;
-    uint32_t v, w;
-
-    if (len >= 8) {
-        for (size_t i = 0; i + 8 < len; i += 8) {
-            memcpy(&x, a + i, 8);
-            memcpy(&y, b + i, 8);
-            if (x != y)
-                return false;
-        }
-        memcpy(&x, a + len - 8, 8);
-        memcpy(&y, b + len - 8, 8);
-        return x == y;
-    }
-    if (len >= 4) {
-        memcpy(&v, a, 4);
-        memcpy(&w, b, 4);
-        if (v != w)
-            return false;
-        memcpy(&v, a + len - 4, 4);
-        memcpy(&w, b + len - 4, 4);
-        return v == w;
-    }
-    return len == 0 || (a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]);
-}
 
 static inline uint64_t
 subjset_word(const uint8_t *p)

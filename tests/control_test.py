@@ -48,7 +48,7 @@ def test_each_word_is_a_signal(own, word, sig):
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         s.wait_log(rf'Trapped "{sig}" signal$')
         if word in ("ldm", "term", "quit"):
-            assert s.await_end() == 0
+            assert s.wait_end() == 0
 
 
 def test_stop_kills(own):

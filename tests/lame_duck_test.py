@@ -49,7 +49,7 @@ def test_clients_are_told_and_closed_and_the_server_ends_with_0(start):
         assert info["ldm"] is True and "connect_info" not in info
         a.expect_close()
         old.expect_close()
-        assert s.await_end() == 0
+        assert s.wait_end() == 0
     log = s.log()
     at = [log.index(text) for text in ("Entering lame duck mode", "Closing existing clients", "Initiating Shutdown...", "Server Exiting..")]
     assert at == sorted(at)
@@ -100,7 +100,7 @@ def test_a_grace_period_is_one(start):
         a.ping()
         a.read_until_close()
         assert time.monotonic() - begin >= 1
-        assert s.await_end() == 0
+        assert s.wait_end() == 0
     assert "Closing existing clients" in s.log()
 
 
@@ -117,7 +117,7 @@ def test_nobody_is_waited_for_who_has_left(start_server, tmp_path, shards):
     for c in clients:
         assert c.read_info()["ldm"] is True
         c.close()
-    assert s.await_end() == 0
+    assert s.wait_end() == 0
     assert "Closing existing clients" not in s.log()
 
 
@@ -133,5 +133,5 @@ def test_many_clients_are_closed_one_by_one_on_all_shards(start_server, tmp_path
         c.auto_pong = True
         c.read_until_close()
         c.close()
-    assert s.await_end() == 0
+    assert s.wait_end() == 0
     assert s.log().count("Client connection closed: Server Shutdown") == 4

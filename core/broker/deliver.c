@@ -151,10 +151,9 @@ deliver_pressed(struct broker *b, struct endpoint *ep, const struct pub_msg *m)
 {
     if (ep->out.n_bytes > ep->n_pending_max)
         (void)deliver_slow(b, ep); /* this message counts as taken: it was queued */
-    else
+    else if (!b->drops_pressed)
         deliver_stall(b, m);
 }
-
 
 bool
 broker_deliver(struct broker *b, uint32_t sub, const struct pub_msg *m)

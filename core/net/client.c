@@ -209,7 +209,7 @@ client_pub_why(struct net *n, struct conn *c, const struct pub_msg *m, struct na
 }
 
 /* False: refused, and the client was told, and t, if the publish is traced. Asked once for each publish (it may use up the right to answer), and
- * again while a reload is under way: what was allowed may have become another subject. */
+ * again where a reload is under way and mappings are at work: what was allowed may have become another subject. */
 static bool
 client_may_publish(struct net *n, struct conn *c, const struct pub_msg *m, const struct client_trace *t)
 {

@@ -15,18 +15,6 @@ start(struct world *w, uint32_t n_shards)
     world_start(w, &(struct world_cfg){.n_shards = n_shards, .seed = 1});
 }
 
-/* A client that only connects. */
-static struct sim_peer *
-dial(struct world *w)
-{
-    struct sim_peer *p = sim_peer_connect(w->sim, 1, (uint16_t)atomic_load(&w->net_set.port));
-
-    while (sim_peer_state(p) == SIM_PEER_CONNECTING)
-        sim_advance(w->sim, sim_clock(w->sim) + NS_PER_MS);
-    world_settle(w);
-    return p;
-}
-
 static bool
 gone(struct sim_peer *p)
 {
@@ -128,7 +116,7 @@ clients_are_closed_one_by_one_over_the_whole_time(void **state)
 
     start(&w, N_SHARDS);
     for (int i = 0; i < N_MANY; i++)
-        p[i] = dial(&w);
+        p[i] = world_dial(&w);
     net_lame_duck_start(w.set);
     world_settle(&w);
     assert_int_equal(atomic_load(&w.net_set.ldm.n_conns), N_MANY);
@@ -187,7 +175,7 @@ thousands_are_closed_in_time_and_in_slices(void **state)
 
     start(&w, 1);
     for (int i = 0; i < N; i++)
-        p[i] = dial(&w);
+        p[i] = world_dial(&w);
     assert_int_equal(world_net(&w, 0)->n_conns, N);
     net_lame_duck_start(w.set);
     world_settle(&w);

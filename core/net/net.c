@@ -52,10 +52,10 @@ net_on_no_memory(struct broker *b, struct endpoint *ep)
 static void
 net_on_stall(struct broker *b, struct endpoint *ep)
 {
-    struct net *n = b->ops_arg;
     struct conn *c = conn_of(ep);
+    (void)b;
 
-    if (n->cfg->no_stall || c->state != CONN_OPEN)
+    if (c->state != CONN_OPEN)
         return;
     c->flags |= CONN_STALL_WANTED;
 }

@@ -259,6 +259,18 @@ world_stop(struct world *w)
 
 /* ---- clients ---- */
 
+/* A client that only connects. */
+static inline struct sim_peer *
+world_dial(struct world *w)
+{
+    struct sim_peer *p = sim_peer_connect(w->sim, 1, (uint16_t)atomic_load(&w->net_set.port));
+
+    while (sim_peer_state(p) == SIM_PEER_CONNECTING)
+        sim_advance(w->sim, sim_clock(w->sim) + NS_PER_MS);
+    world_settle(w);
+    return p;
+}
+
 struct client {
     struct world *w;
     struct sim_peer *p;

@@ -66,18 +66,6 @@ n_open(struct world *w)
     return n;
 }
 
-/* A client that only connects. */
-static struct sim_peer *
-dial(struct world *w)
-{
-    struct sim_peer *p = sim_peer_connect(w->sim, 1, (uint16_t)atomic_load(&w->net_set.port));
-
-    while (sim_peer_state(p) == SIM_PEER_CONNECTING)
-        sim_advance(w->sim, sim_clock(w->sim) + NS_PER_MS);
-    world_settle(w);
-    return p;
-}
-
 /* ---- what changes ---- */
 
 /* A connection on each shard, there before: the new limits hold for it, and its INFO comes with the next connection. */
@@ -236,7 +224,7 @@ connections_are_looked_at_in_slices(void **state)
 
     start(&w, 1);
     for (int i = 0; i < N; i++)
-        p[i] = dial(&w);
+        p[i] = world_dial(&w);
     n = world_net(&w, 0);
     assert_int_equal(n->n_conns, N);
     re.cfg.max_payload = 77;
@@ -277,7 +265,7 @@ connections_may_come_and_go_meanwhile(void **state)
     start(&w, 1);
     n = world_net(&w, 0);
     for (uint32_t i = 0; i < N; i++)
-        p[i] = dial(&w);
+        p[i] = world_dial(&w);
     assert_int_equal(n->n_conns, N);
     re.cfg.max_payload = 77;
     re.cfg.max_connections = 10000;

@@ -43,12 +43,15 @@ copy_short(uint8_t *to, const uint8_t *from, uint32_t len)
     return to + len;
 }
 
+/* Whether len bytes are equal. */
 static inline bool
-bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t len)
+bytes_equal(const uint8_t *a, const uint8_t *b, size_t len)
 {
     uint64_t x, y;
+    uint32_t v, w;
+
     if (len >= 8) {
-        for (uint32_t i = 0; i + 8 < len; i += 8) {
+        for (size_t i = 0; i + 8 < len; i += 8) {
             memcpy(&x, a + i, 8);
             memcpy(&y, b + i, 8);
             if (x != y)
@@ -58,11 +61,16 @@ bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t len)
         memcpy(&y, b + len - 8, 8);
         return x == y;
     }
-    for (uint32_t i = 0; i < len; i++) {
-        if (a[i] != b[i])
+    if (len >= 4) {
+        memcpy(&v, a, 4);
+        memcpy(&w, b, 4);
+        if (v != w)
             return false;
+        memcpy(&v, a + len - 4, 4);
+        memcpy(&w, b + len - 4, 4);
+        return v == w;
     }
-    return true;
+    return len == 0 || (a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]);
 }
 
 #endif

@@ -103,24 +103,33 @@ arg_digits(const char *v, size_t len, uint64_t max, uint64_t *ret, bool *ret_ove
     return len > 0;
 }
 
+/* The number v, which has n_sign bytes of sign, of at most max; kind and fn are what Go calls it and its reading. */
+static bool
+arg_number(struct monitor_req *r, const char *name, const char *kind, const char *fn, const char *v, size_t len, size_t n_sign, uint64_t max,
+           uint64_t *ret)
+{
+    bool over;
+
+    if (!arg_digits(v + n_sign, len - n_sign, max, ret, &over))
+        return arg_bad(r, kind, name, fn, v, len, "invalid syntax");
+    return !over || arg_bad(r, kind, name, fn, v, len, "value out of range");
+}
+
 bool
 monitor_arg_int(struct monitor_req *r, const char *name, int64_t *ret)
 {
     char v[MONITOR_VALUE_MAX];
     size_t len;
     uint64_t n;
-    bool over;
 
     if (!arg_get(r, name, v, &len))
         return false;
     if (len == 0)
         return true;
-    size_t sign = v[0] == '-' || v[0] == '+' ? 1 : 0;
+    size_t n_sign = v[0] == '-' || v[0] == '+' ? 1 : 0;
     uint64_t max = v[0] == '-' ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX;
-    if (!arg_digits(v + sign, len - sign, max, &n, &over))
-        return arg_bad(r, "int", name, "Atoi", v, len, "invalid syntax");
-    if (over)
-        return arg_bad(r, "int", name, "Atoi", v, len, "value out of range");
+    if (!arg_number(r, name, "int", "Atoi", v, len, n_sign, max, &n))
+        return false;
     *ret = v[0] == '-' ? (int64_t)(0 - n) : (int64_t)n;
     return true;
 }
@@ -131,16 +140,13 @@ monitor_arg_u64(struct monitor_req *r, const char *name, uint64_t *ret)
     char v[MONITOR_VALUE_MAX];
     size_t len;
     uint64_t n;
-    bool over;
 
     if (!arg_get(r, name, v, &len))
         return false;
     if (len == 0)
         return true;
-    if (!arg_digits(v, len, UINT64_MAX, &n, &over))
-        return arg_bad(r, "uint64", name, "ParseUint", v, len, "invalid syntax");
-    if (over)
-        return arg_bad(r, "uint64", name, "ParseUint", v, len, "value out of range");
+    if (!arg_number(r, name, "uint64", "ParseUint", v, len, 0, UINT64_MAX, &n))
+        return false;
     *ret = n;
     return true;
 }

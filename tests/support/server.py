@@ -145,12 +145,7 @@ class Server:
         return self._reap()
 
     def wait_end(self):
-        """stop() for a server that was told to end in another way. Returns the exit code."""
-        self._stopping = True
-        return self._reap()
-
-    def await_end(self):
-        """Wait until it ends by itself (a lame duck; somebody else's signal), check that it went in good order. Returns the exit code."""
+        """Wait until it ends that was told so in another way, or ends by itself (a lame duck); check that it went in good order. Returns the exit code."""
         self._stopping = True
         return self._reap()
 
