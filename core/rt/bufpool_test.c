@@ -195,14 +195,8 @@ test_rss(void)
 }
 
 /* The sanitizers' shadow memory counts as resident, too: there only the pool's own books can be held to account. */
-#if defined(MIDGE_ASAN) || defined(__SANITIZE_THREAD__)
+#if defined(MIDGE_ASAN) || defined(MIDGE_TSAN)
 enum { test_rss_exact = 0 };
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-enum { test_rss_exact = 0 };
-#else
-enum { test_rss_exact = 1 };
-#endif
 #else
 enum { test_rss_exact = 1 };
 #endif

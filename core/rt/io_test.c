@@ -17,6 +17,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@
 #include "core/rt/io_priv.h"
 #include "core/rt/io_suite.h"
 #include "core/rt/io_uring_priv.h"
+#include "core/rt/poison.h"
 #include "core/rt/util.h"
 
 /* What to test: the defaults, and by force what other kernels and tiny rings lead to. */
@@ -521,28 +523,38 @@ shards_wake_each_other(void **state)
 }
 
 static struct io *signal_io;
-static volatile sig_atomic_t n_signals;
+static atomic_int n_signals; /* so far; free of locks, as a handler needs it */
 
 static void
 on_signal(int sig)
 {
     (void)sig;
-    n_signals++;
+    atomic_fetch_add(&n_signals, 1);
     io_wake_any(signal_io);
 }
 
+/* Send it to the thread that waits, or (NULL) to oneself. */
 static void *
-send_signal(void *arg)
+send_signal(void *waiting)
 {
-    (void)kill(getpid(), SIGUSR1);
-    return arg;
+    (void)pthread_kill(waiting != NULL ? *(const pthread_t *)waiting : pthread_self(), SIGUSR1);
+    return NULL;
 }
 
-/* A signal handler's wake-up ends the wait, though the signal may have run on another thread. */
+/* ThreadSanitizer keeps a signal until its thread next calls a function of libc that it knows: for ever, when it came just before io_uring's
+ * own system call, which it does not know. There the waiting thread is sent none. */
+#ifdef MIDGE_TSAN
+enum { handlers_run_late = 1 };
+#else
+enum { handlers_run_late = 0 };
+#endif
+
+/* A signal handler's wake-up ends the wait, whether it runs on the thread that waits or on another. */
 static void
 a_signal_handler_wakes_a_shard(void **state)
 {
     (void)state;
+    pthread_t self = pthread_self();
     struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old;
 
     assert_int_equal(sigaction(SIGUSR1, &act, &old), 0);
@@ -550,10 +562,10 @@ a_signal_handler_wakes_a_shard(void **state)
     {
         signal_io = open_way(i);
         for (int n = 0; n < 50; n++) {
-            int before = n_signals;
+            int before = atomic_load(&n_signals);
             pthread_t t;
-            assert_int_equal(pthread_create(&t, NULL, send_signal, NULL), 0);
-            while (n_signals == before) {
+            assert_int_equal(pthread_create(&t, NULL, send_signal, n % 2 == 0 && !handlers_run_late ? &self : NULL), 0);
+            while (atomic_load(&n_signals) == before) {
                 io_wait(signal_io, io_now(signal_io) + 3600 * NS_PER_S);
                 assert_int_equal(io_take(signal_io, evs, IO_TAKE_MAX), 0);
             }

@@ -1,5 +1,7 @@
 /* poison.h - memory that is nobody's, so that AddressSanitizer reports who touches it. Nothing in other builds.
  *
+ * MIDGE_ASAN and MIDGE_TSAN are defined where gcc or clang builds with that sanitizer.
+ *
  * Threads  any. Source  the sanitizer's public interface (sanitizer/asan_interface.h).
  */
 #ifndef MIDGE_RT_POISON_H
@@ -9,9 +11,16 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define MIDGE_ASAN 1
-#elif defined(__has_feature)
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define MIDGE_TSAN 1
+#endif
+#if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define MIDGE_ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define MIDGE_TSAN 1
 #endif
 #endif
 
