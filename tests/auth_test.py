@@ -90,7 +90,7 @@ def test_connection_types(configured):
     refused(srv, user="ws", **{"pass": "p"})
 
 
-def test_the_time_for_a_login_is_configured(configured):
+def test_F6_the_time_for_a_login_is_configured(configured):
     """Half a CONNECT is none."""
     srv = configured('authorization { user: a, password: b, timeout: "300ms" }')
     with srv.raw() as c, srv.raw() as half, srv.raw() as good:
@@ -102,8 +102,8 @@ def test_the_time_for_a_login_is_configured(configured):
         good.ping()
 
 
-def test_no_auth_user(configured):
-    """A40, A32: with the whole pipeline, on a client's listener."""
+def test_A32_A40_no_auth_user_is_given_by_the_whole_pipeline(configured):
+    """On a listener for clients, with kinds of connections, permissions and all."""
     srv = configured('authorization { users = [ {user: n, pass: x, permissions: {publish: open}}, {user: a, pass: b} ] }\nno_auth_user: n')
     assert "auth_required" not in srv.info()
     with srv.raw() as c:

@@ -55,7 +55,7 @@ def test_without_the_cache_all_is_delivered(start_server, conf, line):
     assert sum(op.sid == b"1" for op in got) == 50 and sum(op.sid == b"2" for op in got) == 50 and got[-1].verb == "PONG"
 
 
-def test_secrets_leave_the_command_line(start_server):
+def test_A30_secrets_leave_the_command_line(start_server):
     s = start_server("--user", "bob", "--pass", "s3cret-word")
     with open(f"/proc/{s.pid}/cmdline", "rb") as f:
         shown = f.read()
@@ -116,7 +116,7 @@ def test_a_warning_alone_starts(start_server, conf):
     ('authorization {user: a, password: "$2a$11$DRh4C0KNbNnD8K/hb/buWe1zPxEHrLEiDmuq1Mi0rRJiH/W25Qidm"}', False),
     ("authorization {token: t}", False),
 ])
-def test_plain_passwords_are_warned_of(start_server, conf, text, warned):
+def test_F12_plain_passwords_are_warned_of(start_server, conf, text, warned):
     assert ("Plaintext passwords detected, use nkeys or bcrypt" in start_server("-c", conf(text + "\n")).log()) is warned
 
 
@@ -128,7 +128,7 @@ def test_plain_passwords_are_warned_of(start_server, conf, text, warned):
     (0o644, 'authorization {user: a, password: "$2a$11$DRh4C0KNbNnD8K/hb/buWe1zPxEHrLEiDmuq1Mi0rRJiH/W25Qidm"}', False),
     (0o644, "port: -1", False),
 ])
-def test_secrets_that_others_may_read_are_warned_of(start_server, conf, mode, text, warned):
+def test_F12_secrets_that_others_may_read_are_warned_of(start_server, conf, mode, text, warned):
     path = conf(text + "\n")
     path.chmod(mode)
     assert ("others may read it" in start_server("-c", path).log()) is warned
