@@ -10,7 +10,9 @@ from contextlib import nullcontext
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "conformance"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "conformance"), os.path.join(HERE, "..", "tools", "lib")]
+import analyze  # noqa: E402
 import clients  # noqa: E402
 
 PEERS = ("proto/", "core/broker/", "auth/", "core/net/")  # the rooms that handle what peers send
@@ -295,6 +297,33 @@ def test_R14_what_it_stands_on_is_listed(committed):
 
 def test_S4_unit_of_the_manual_is_tight(committed):
     holds(committed, unit_is_not_tight)
+
+
+# --- R4 ---------------------------------------------------------------------------------------------------------------
+
+
+def test_R4_both_analyzers_are_part_of_every_check(committed):
+    text = committed["tools/check"]
+    assert "PARTS=(" in text and " analyze " in text.partition("PARTS=(")[2].partition(")")[0] and "wanted analyze && analyze" in text
+    assert set(analyze.TOOLS) == {"clang", "gcc"} and "--analyze" in analyze.TOOLS["clang"][1] and "-fanalyzer" in analyze.TOOLS["gcc"][1]
+
+
+@pytest.mark.parametrize("tool", analyze.TOOLS)
+def test_R4_analyzers_find_what_is_planted(tmp_path, tool):
+    if analyze.version(tool) != analyze.TOOLS[tool][0]:
+        pytest.skip(f"no {tool} {analyze.TOOLS[tool][0]} here")
+    path = tmp_path / "planted.c"
+    path.write_text("#include <stdlib.h>\nint f(int n)\n{\n    int *p = malloc(8);\n    if (p == NULL)\n        return 0;\n    *p = n;\n    free(p);\n    return *p;\n}\n")
+    assert [line for _, line, _, _ in analyze.reports(tool, str(path), [], tmp_path)] == [9]
+    path.write_text("int f(int n)\n{\n    return n;\n}\n")
+    assert analyze.reports(tool, str(path), [], tmp_path) == []
+    path.write_text("no C at all\n")
+    with pytest.raises(RuntimeError):
+        analyze.reports(tool, str(path), [], tmp_path)
+
+
+def test_R4_what_is_known_of_the_analyzers_is_of_files_that_exist(committed):
+    assert {path for _, path, _ in analyze.KNOWN if path not in committed} == set()
 
 
 # What each rule must find: (rule, path, what stands there, what is planted in its place). The path "+" is a file of its own.
