@@ -66,6 +66,21 @@ def test_A30_secrets_leave_the_command_line(start_server):
     assert "s3cret-word" not in s.log()
 
 
+@pytest.mark.parametrize("flag", ["--routes", "--cluster", "--cluster_listen"])
+@pytest.mark.parametrize("joined", [True, False])
+def test_A30_passwords_in_urls_leave_the_command_line(start_server, server_bin, flag, joined):
+    """Also those of flags whose feature is not there; refused, it is said without its value."""
+    url = "nats://bob:s3cret-word@127.0.0.1:1"
+    args = [f"{flag}={url}"] if joined else [flag, url]
+    s = start_server("--unsupported=warn", *args)
+    with open(f"/proc/{s.pid}/cmdline", "rb") as f:
+        shown = f.read()
+    assert b"s3cret-word" not in shown and b"bob" not in shown and flag.encode() in shown
+    assert "s3cret-word" not in s.log()
+    done = run(server_bin, "-p", "-1", *args)
+    assert done.returncode != 0 and "is not supported" in done.stderr and "s3cret-word" not in done.stderr
+
+
 def test_what_is_not_supported_is_named_and_ends_the_start(server_bin, conf):
     path = conf("port: -1\njetstream {\n  store_dir: /x\n}\nwebsocket {\n  port: 80\n  nosuch: 1\n}\n")
     done = run(server_bin, "-c", path)
