@@ -36,6 +36,7 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .max_payload = o->max_payload,
         .max_pending = (uint64_t)o->max_pending,
         .write_deadline_ns = o->write_deadline_ns,
+        .write_retry = o->write_timeout == OPTIONS_WRITE_RETRY,
         .ping_interval_ns = o->ping_interval_ns,
         .ping_max = (uint32_t)o->ping_max,
         .headers = !o->no_header_support,
