@@ -257,6 +257,23 @@ def test_TOB_NATS_10_half_requests_and_silence_lock_nobody_out(monitored):
         s.close()
 
 
+def test_TOB_NATS_10_who_takes_all_places_takes_them_from_itself(monitored):
+    """Three hundred half requests from one address: whoever idles at another one is not closed for them."""
+    srv = monitored()
+    with Http(srv.http) as kept:
+        assert kept.get("/healthz").status == 200
+        flood = [Http(srv.http, source="127.0.0.2") for _ in range(300)]
+        for h in flood:
+            h.send(b"G")
+        with Http(srv.http, source="127.0.0.2") as late:
+            assert late.get("/healthz").status == 200
+        assert kept.get("/healthz").status == 200
+        evicted = re.search(r'^midge_shard_http_evicted_total{shard="0"} (\d+)', kept.get("/metrics").body.decode(), re.M)
+        assert int(evicted.group(1)) >= 300 - 128
+        for h in flood:
+            h.sock.close()
+
+
 def test_readers_that_stop_are_no_burden(monitored):
     """Two hundred that ask for large pages and read nothing of them: others are served, messages flow, memory is bounded."""
     srv = monitored()
@@ -265,8 +282,8 @@ def test_readers_that_stop_are_no_burden(monitored):
         c.send(b"SUB a.%d.%s %d\r\n" % (i, b"x" * 500, i))
     c.ping()
     lazy = []
-    for _ in range(200):
-        s = socket.create_connection(("127.0.0.1", srv.http))
+    for i in range(200):
+        s = socket.create_connection(("127.0.0.1", srv.http), source_address=(f"127.0.0.{2 + i % 2}", 0))
         s.sendall(b"GET /subsz?subs=1&limit=5000 HTTP/1.1\r\nHost: a\r\n\r\n")
         lazy.append(s)
     for _ in range(20):

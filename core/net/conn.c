@@ -168,7 +168,7 @@ conn_open(struct net *n, int fd, uint64_t cid, bool refuse)
     n->n_socks++;
     COUNT(&sh->counters, conns_accepted, 1);
     io_sock_init(sh->io, &c->sock, fd, c);
-    c->peer = addr_of_peer(&c->sock);
+    c->peer = addr_of_peer(fd);
     if (log_debug_on) {
         char name[CONN_NAME_MAX];
         log_dbg("%s - Client connection created", conn_name(c, name, sizeof(name)));

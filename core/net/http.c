@@ -574,31 +574,69 @@ http_on_timer(struct timer *t, int64_t now_ns)
 
 /* ---- accepting ---- */
 
-/* Who has not read its answer for longest; NULL: nobody is behind. */
-static struct http_conn *
-http_slowest(struct http *h)
+/* Of the same source; NULL is everybody's, one that is not known nobody's. */
+static bool
+http_is_from(const struct http_conn *c, const struct addr *source)
 {
-    for (struct list *l = h->busy.next; l != &h->busy; l = l->next) {
+    if (source == NULL)
+        return true;
+    return source->family != 0 && c->peer.family == source->family && memcmp(c->peer.ip, source->ip, source->family == 6 ? 8 : 4) == 0;
+}
+
+/* The first of a list, whoever can be spared among those that are being answered: nobody waits for what it does not read. */
+static struct http_conn *
+http_first_from(struct list *all, const struct addr *source)
+{
+    for (struct list *l = all->next; l != all; l = l->next) {
         struct http_conn *c = CONTAINER_OF(l, struct http_conn, link);
-        if (c->state == HTTP_LINGER || (c->state == HTTP_WRITING && c->sending))
+        bool spared = c->state == HTTP_READING || c->state == HTTP_LINGER || (c->state == HTTP_WRITING && c->sending);
+        if (spared && http_is_from(c, source))
             return c;
     }
     return NULL;
 }
 
-/* Make room for one more: close what idles for longest, else the oldest unfinished head, else who reads slowest. */
+static uint32_t
+http_n_from(struct list *all, const struct addr *source)
+{
+    uint32_t n = 0;
+
+    for (struct list *l = all->next; l != all; l = l->next) {
+        struct http_conn *c = CONTAINER_OF(l, struct http_conn, link);
+        n += c->state != HTTP_CLOSING && http_is_from(c, source);
+    }
+    return n;
+}
+
+/* Make room for one more among those of a source (NULL: of all): close what idles for longest, else the oldest unfinished head, else who reads slowest. */
 static bool
-http_evict(struct net *n)
+http_evict(struct net *n, const struct addr *source)
 {
     struct http *h = n->http;
-    struct list *l = !list_empty(&h->idle) ? &h->idle : &h->reading;
-    struct http_conn *c = list_empty(l) ? http_slowest(h) : CONTAINER_OF(l->next, struct http_conn, link);
+    struct http_conn *c = http_first_from(&h->idle, source);
 
+    if (c == NULL)
+        c = http_first_from(&h->reading, source);
+    if (c == NULL)
+        c = http_first_from(&h->busy, source);
     if (c == NULL)
         return false;
     COUNT(&n->sh->counters, http_evicted, 1);
     http_close(n, c);
     return true;
+}
+
+/* Room for one more from there: whoever has more than its share makes it itself. */
+static bool
+http_has_room(struct net *n, const struct addr *source)
+{
+    struct http *h = n->http;
+
+    if (h->stopping || h->n_free == 0)
+        return false;
+    if (http_n_from(&h->idle, source) + http_n_from(&h->reading, source) + http_n_from(&h->busy, source) >= HTTP_SOURCE_MAX)
+        return http_evict(n, source);
+    return h->n_conns < HTTP_CONNS_MAX || http_evict(n, NULL);
 }
 
 static void
@@ -611,7 +649,8 @@ http_on_accept(struct net *n, const struct io_event *ev)
         log_err("Error accepting monitoring connections: %s; trying again shortly", err_text((enum err)ev->err));
         return;
     }
-    if (h->stopping || h->n_free == 0 || (h->n_conns >= HTTP_CONNS_MAX && !http_evict(n))) {
+    struct addr peer = addr_of_peer((int)ev->res);
+    if (!http_has_room(n, &peer)) {
         COUNT(&n->sh->counters, http_refused, 1);
         io_fd_drop(n->sh->io, (int)ev->res);
         return;
@@ -632,7 +671,7 @@ http_on_accept(struct net *n, const struct io_event *ev)
     h->n_socks++;
     COUNT(&n->sh->counters, http_conns, 1);
     io_sock_init(n->sh->io, &c->sock, (int)ev->res, net_owner_tag(&c->owner));
-    c->peer = addr_of_peer(&c->sock);
+    c->peer = peer;
     io_recv_start(n->sh->io, &c->sock);
 }
 

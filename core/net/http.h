@@ -36,6 +36,7 @@ struct net;
 
 enum {
     HTTP_CONNS_MAX = 256,
+    HTTP_SOURCE_MAX = 128,            /* of them from one address; of IPv6 from one /64 */
     HTTP_SLOTS = 2 * HTTP_CONNS_MAX,  /* with those that are closing */
     HTTP_REQUESTS_TURN_MAX = 64,      /* requests begun in a turn that came behind an answered one */
     HTTP_KEEP_LEN = 64 << 10,         /* of what comes while a request is being answered */

@@ -44,14 +44,14 @@ addr_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret, sock
 }
 
 struct addr
-addr_of_peer(const struct io_sock *s)
+addr_of_peer(int fd)
 {
     struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(ss);
     struct addr a = {.family = 0};
 
-    if (s->fd < 0 || getpeername(s->fd, (struct sockaddr *)&ss, &len) != 0)
-        return a; /* a simulated socket, or one that is gone already */
+    if (fd < 0 || getpeername(fd, (struct sockaddr *)&ss, &len) != 0)
+        return a;
     if (ss.ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&ss;
         memcpy(a.ip, &in->sin_addr, 4);

@@ -24,8 +24,8 @@ enum { ADDR_TEXT_MAX = 64 };
 /* Name or number to an address to listen on or connect to. "", "*" and "0.0.0.0" are all interfaces, of IPv6 as well as IPv4.
  *   fail  ERR_ADDR */
 enum err addr_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_len);
-/* The peer of an open socket; family 0 when the system does not say. */
-struct addr addr_of_peer(const struct io_sock *s);
+/* The peer of an open socket; family 0 when the system does not say (fd < 0, as in a simulation; a peer that is gone already). */
+struct addr addr_of_peer(int fd);
 /* The address without port ("10.0.0.1", "fe80::1"), NUL-terminated, cut at cap; returns its length. */
 uint32_t addr_ip_text(const struct addr *a, char *to, uint32_t cap);
 /* With port ("10.0.0.1:4222", "[::1]:4222"). */

@@ -113,13 +113,13 @@ peer_of(int family, const char *host, bool mapped, const char *want)
     int c = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(c >= 0);
     assert_int_equal(connect(c, (struct sockaddr *)&ss, len), 0);
-    struct io_sock s = {.fd = accept4(l, NULL, NULL, SOCK_CLOEXEC)};
-    assert_true(s.fd >= 0);
-    struct addr a = addr_of_peer(&s);
+    int fd = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    struct addr a = addr_of_peer(fd);
     (void)addr_ip_text(&a, text, sizeof(text));
     assert_string_equal(text, want);
     assert_int_not_equal(a.port, 0);
-    (void)close(s.fd);
+    (void)close(fd);
     (void)close(c);
     (void)close(l);
 }
@@ -136,16 +136,15 @@ the_peer_of_a_socket_is_who_connected(void **state)
 static void
 a_socket_without_a_peer_has_no_address(void **state)
 {
-    struct io_sock s = {.fd = -1};
-    int pair[2];
+    int fd = -1, pair[2];
     (void)state;
 
-    assert_int_equal(addr_of_peer(&s).family, 0);
-    s.fd = 1 << 20; /* not open */
-    assert_int_equal(addr_of_peer(&s).family, 0);
+    assert_int_equal(addr_of_peer(fd).family, 0);
+    fd = 1 << 20; /* not open */
+    assert_int_equal(addr_of_peer(fd).family, 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    s.fd = pair[0]; /* of a kind that has none */
-    assert_int_equal(addr_of_peer(&s).family, 0);
+    fd = pair[0]; /* of a kind that has none */
+    assert_int_equal(addr_of_peer(fd).family, 0);
     (void)close(pair[0]);
     (void)close(pair[1]);
 }

@@ -38,7 +38,7 @@
 enum {
     SHARDS_MAX = 64,
     SHARD_WORK_MAX = 32768,
-    SHARD_TIMERS_MAX = 1024,
+    SHARD_TIMERS_MAX = 128,
 };
 
 struct shard;

@@ -47,8 +47,8 @@ class Http:
             r = h.read()
     """
 
-    def __init__(self, port, host="127.0.0.1", timeout=None):
-        self.sock = socket.create_connection((host, port), timeout=timeout or patience())
+    def __init__(self, port, host="127.0.0.1", timeout=None, source=None):
+        self.sock = socket.create_connection((host, port), timeout=timeout or patience(), source_address=source and (source, 0))
         self.buf = b""
 
     def __enter__(self):

@@ -35,7 +35,7 @@ def arguments(argv, doc):
 
 def chosen_scenarios(names):
     if not names:
-        return scenarios.SCENARIOS
+        return scenarios.SCENARIOS + scenarios.OPERATOR
     unknown = [n for n in names.split(",") if n not in scenarios.BY_NAME]
     if unknown:
         raise BenchError(f"no such scenario: {', '.join(unknown)}; --list shows them")
@@ -98,7 +98,7 @@ def main(argv, doc):
     a = arguments(argv, doc)
     try:
         if a.list:
-            for s in scenarios.SCENARIOS:
+            for s in scenarios.SCENARIOS + scenarios.OPERATOR:
                 print(f"{s.name:12} {s.title}")
             return 0
         if a.report:

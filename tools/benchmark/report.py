@@ -148,6 +148,22 @@ def shards_table(record):
     return table(["publisher and subscriber", f"{metric.title}, {metric.unit}", "to one shard", "work of the threads", "at most 1.3"], rows)
 
 
+def operator_table(records):
+    """A server as it is and with something more: what that costs."""
+    rows = []
+    for scenario in scenarios.OPERATOR:
+        record, metric = records.get(scenario.name), scenario.metrics[0]
+        for without, with_it in zip(scenario.contenders[::2], scenario.contenders[1::2]):
+            a, b = (record and figure_of(record, metric, c.label) for c in (without, with_it))
+            if not a or not b:
+                continue
+            ours = without.server == "midge"
+            verdict = ("floor reached" if scenario.extra.met(a.median, b.median) else "**missed**") if ours else ""
+            rows.append([scenario.title, KINDS[without.server].title, f"{metric.title}, {metric.unit}", cell(record, metric, without.label),
+                         cell(record, metric, with_it.label), scenario.extra.text(metric.unit) if ours else "", verdict])
+    return table(["scenario", "server", "what", "without", "with", "at most", ""], rows) if rows else []
+
+
 def _threads_text(record, label):
     """How the last round's work was spread over threads: does the placement do what it should?"""
     runs = [r for r in record["runs"] if r["label"] == label and "result" in r]
@@ -341,6 +357,9 @@ def sections(found):
         lines += latency_plot(records, tag) + memory_plot(records, tag) + backend_table(records)
         if "shards2" in records:
             lines += ["### One message, two shards", "", *shards_table(records["shards2"])]
+        operator = operator_table(records)
+        if operator:
+            lines += ["### What an operator asks", "", *operator]
     return lines + scaling_section(found.get("scaling", {}))
 
 

@@ -1,5 +1,6 @@
 """How it is measured: rounds in which the contenders take turns, each on a fresh server."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -70,13 +71,17 @@ def run_once(programs, plan, scenario, contender, rate=None):
     n_shards = contender.cores or plan.n_shards
     cores = _all_cores() if contender.cores and contender.cores > 1 else plan.server_cores
     try:
-        with server_running(programs, kind, cores, n_shards) as server:
+        with contextlib.ExitStack() as stack:
+            server = stack.enter_context(server_running(programs, kind, cores, n_shards, contender.config))
             command = load_command(programs, plan, scenario, contender, server, rate)
+            if contender.beside is not None:
+                stack.enter_context(contender.beside(server, plan.load_cores))
             done = subprocess.run(command, capture_output=True, text=True, timeout=scenario.timeout_s + GIVE_UP_MARGIN_S, check=False)
             if done.returncode != 0:
                 return {"error": f"{done.stderr.strip()} (exit {done.returncode}); server's log ends: {server.log_tail(300).strip()}"}
-            return {"result": json.loads(done.stdout)}
-    except (BenchError, subprocess.TimeoutExpired, json.JSONDecodeError) as e:
+            result = {**json.loads(done.stdout), "ready_ns": server.ready_ns}
+        return {"result": result}
+    except (BenchError, OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as e:
         return {"error": str(e)}
 
 

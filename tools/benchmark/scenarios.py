@@ -7,7 +7,8 @@ and one or more metrics read from its JSON result. Smaller is better for every m
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from .stats import Target, limit_of, ratio_of
+from . import besides
+from .stats import Extra, Target, limit_of, more_of, ratio_of, times_of
 
 MIB = 1 << 20
 
@@ -30,6 +31,8 @@ class Contender:
     server: str
     cores: Optional[int] = None  # shards; None = what the run asks for
     load_args: tuple = ()
+    config: Optional[Callable[[int], str]] = None  # besides.py: what its file says
+    beside: Optional[Callable] = None  # besides.py: what goes on meanwhile
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Scenario:
     rate_share: Optional[float] = None  # open loop: the rate is this share of nats-server's capacity
     only: Optional[tuple] = None  # servers that can run it; None = every real one
     contenders: tuple = field(default=())  # in place of the run's servers
+    extra: Optional[Extra] = None  # OPERATOR: by how much the second contender may exceed the first
 
 
 # --- reading results ------------------------------------------------------------------------------
@@ -182,7 +186,32 @@ SCENARIOS = (
                          Contender("two shards, different", "midge", cores=2))),
 )
 
-BY_NAME = {s.name: s for s in SCENARIOS}
+
+
+def _operator(name, title, load, metric, extra, without, with_it, **more):
+    """A server as it is, and the same with something more; Midge, then nats-server. without, with_it: (config, beside)."""
+    contenders = tuple(Contender(f"{server}, {word}", server, config=what[0], beside=what[1])
+                       for server in ("midge", "nats-gmp") for word, what in (("without", without), ("with", with_it)))
+    return Scenario(name, title, load, (metric,), contenders=contenders, extra=extra, **more)
+
+
+PACED = ("paced", "--size", "128", "--rate", "5000")
+MOST_MS = Metric("max", "longest latency", "ms", lambda r: r["latency_ns"]["max"] / 1e6)
+P99_MS = Metric("p99", "99th percentile of latency", "ms", lambda r: r["latency_ns"]["p99"] / 1e6)
+READY_MS = Metric("ready", "from its start until it answers", "ms", lambda r: r["ready_ns"] / 1e6)
+
+OPERATOR = (
+    _operator("perms100", "1:1, 128 B, and 100 permissions", ("stream", "--size", "128"), cpu(title="server CPU per delivered message"), times_of(1.15),
+              (besides.plain, None), (besides.hundred_rules, None)),
+    _operator("connz10k", "5,000 msg/s beside 10,000 connections, and /connz?limit=10000 again and again", PACED, P99_MS, more_of(5),
+              (besides.plain, besides.idle_connections), (besides.plain, besides.connz_of_all), length=3, spin=False),
+    _operator("load50k", "a start, and with 50,000 users (10 MB)", PACED, READY_MS, more_of(1000),
+              (besides.plain, None), (besides.many_users, None), length=0.2, spin=False),
+    _operator("reload50k", "5,000 msg/s beside 50,000 users, and a reload of them each second", PACED, MOST_MS, more_of(10),
+              (besides.many_users, None), (besides.many_users, besides.reloads), length=3, spin=False),
+)
+
+BY_NAME = {s.name: s for s in SCENARIOS + OPERATOR}
 
 # What `--scaling` measures: the same work for every number of shards.
 SCALING = (

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,9 +151,11 @@ def _free_port():
 class Server:
     """A running server; `with server_running(...) as server`."""
 
-    def __init__(self, kind, process, port, log_path):
+    def __init__(self, kind, process, port, log_path, http_port=None, config=None):
         self.kind, self.process, self.port, self.log_path = kind, process, port, log_path
+        self.http_port, self.config = http_port, config  # None: started without a file
         self.pid = process.pid
+        self.ready_ns = None  # from its start until it answered
 
     def log_tail(self, n_bytes=600):
         with open(self.log_path, "rb") as f:
@@ -202,8 +205,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def server_running(programs, kind, cores, n_shards):
-    """Start kind on these cores, wait until it answers, stop it at the end."""
+def server_running(programs, kind, cores, n_shards, config=None):
+    """Start kind on these cores, wait until it answers, stop it at the end. config: what its file says, by the port of its monitoring."""
     port = _free_port()
     fill = {"n": str(n_shards)}
     program = programs.path(kind.program)
@@ -211,17 +214,25 @@ def server_running(programs, kind, cores, n_shards):
         command = [program, "relay", "--port", str(port)]
     else:
         command = [program, "-a", "127.0.0.1", "-p", str(port), *(a.format(**fill) for a in kind.args)]
+    http_port = path = None
+    if config is not None:
+        http_port, path = _free_port(), OUT / "logs" / f"{kind.name}.conf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(config(http_port), encoding="utf-8")
+        command += ["-c", str(path)]
     if kind.pin == "start":
         command = ["taskset", "-c", cores_text(cores), *command]
     env = {k: v for k, v in os.environ.items() if k not in ("GOMAXPROCS", "GOGC", "GOMEMLIMIT")}
     env.update({k: v.format(**fill) for k, v in kind.env.items()})
     log_path = OUT / "logs" / f"{kind.name}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
+    started_ns = time.monotonic_ns()
     with open(log_path, "wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=OUT)
-    server = Server(kind, process, port, log_path)
+    server = Server(kind, process, port, log_path, http_port, path)
     try:
         server.await_ready()
+        server.ready_ns = time.monotonic_ns() - started_ns
         if kind.pin == "ready":
             server.pin(cores)
         yield server

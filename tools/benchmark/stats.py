@@ -48,6 +48,28 @@ def limit_of(value):
     return Target(value, False)
 
 
+@dataclass(frozen=True)
+class Extra:
+    """By how much something more may make a figure worse: factor times it, and plus."""
+
+    factor: float
+    plus: float
+
+    def text(self, unit):
+        return f"+ {number(self.plus)} {unit}" if self.plus else f"+ {number(100 * (self.factor - 1))} %"
+
+    def met(self, without, with_it):
+        return with_it <= without * self.factor + self.plus
+
+
+def times_of(factor):
+    return Extra(factor, 0)
+
+
+def more_of(plus):
+    return Extra(1, plus)
+
+
 def verdict(value, best, floor, goal):
     """'goal', 'floor', 'miss', or '' where there is no target or no figure."""
     if floor is None or floor.met(value, best) is None:
