@@ -12,7 +12,7 @@ import time
 import pytest
 
 from support import deadline_after, patience
-from support.http import Http, fetch, monitor_port, until
+from support.http import Http, counted, counts, fetch, monitor_port, until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 KIB, MIB = 1 << 10, 1 << 20
@@ -37,7 +37,7 @@ def start(request, conf):
     def by(text, *flags):
         srv = begin("-c", conf(text), "-m", "-1", *flags)
         srv.http = monitor_port(srv)
-        srv.is_midge = request.param == "start_server"
+        srv.counts = request.param == "start_server"
         return srv
 
     return by
@@ -49,25 +49,9 @@ def midge(start_server, conf):
     def by(text, *flags):
         srv = start_server("-c", conf(text), "-m", "-1", *flags)
         srv.http = monitor_port(srv)
-        srv.is_midge = True
         return srv
 
     return by
-
-
-def counted(srv, name):
-    """What all shards of Midge counted of it."""
-    text = fetch(srv.http, "/metrics").body.decode()
-    rows = re.findall(rf"^midge_shard_{name}_total{{shard=\"\d+\"}} (\d+)$", text, re.M)
-    assert rows, f"no counter {name}"
-    return sum(map(int, rows))
-
-
-def counts(srv, name, n):
-    """Midge's counter says n, sooner or later."""
-    deadline = deadline_after()
-    while srv.is_midge and (got := counted(srv, name)) != n:
-        assert got < n and time.monotonic() < deadline, f"{name} is {got}, not {n}"
 
 
 def closed_with(c, text):
@@ -229,7 +213,7 @@ def test_max_pending(start):
                     closed_with(sub, None)
                 else:
                     assert [len(o.payload) for o in sub.fence()] == [n]
-    assert len(re.findall("Slow Consumer Detected: MaxPending of 65536 Exceeded", srv.log())) == 1
+    srv.wait_log("Slow Consumer Detected: MaxPending of 65536 Exceeded")
     counts(srv, "slow_consumers_pending", 1)
 
 
