@@ -135,8 +135,8 @@ conn_write_timer(struct timer *t, int64_t now_ns)
     }
     COUNT(&n->sh->counters, slow_consumers_deadline, 1);
     if (net_may_log(n, NET_QUIET_SLOW))
-        log_inf("%s - Slow Consumer Detected: WriteDeadline of %.3fs exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
-                (double)n->cfg->write_deadline_ns / 1e9, (unsigned long long)c->ep.out.n_bytes);
+        log_inf("%s - Slow Consumer Detected: WriteDeadline of %s exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
+                n->cfg->write_deadline_text, (unsigned long long)c->ep.out.n_bytes);
     conn_close(n, c, NATS_CLOSED_SLOW_DEADLINE);
 }
 

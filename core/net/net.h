@@ -80,6 +80,7 @@ struct net_cfg {
     const struct mapping *mappings; /* of $G; NULL: none */
     const char *event_extra; /* `"tags":[..],"metadata":{..},` of the server in its events; NULL: nothing */
     struct nats_info_server info; /* the part of INFO that is the same for all */
+    char write_deadline_text[32]; /* as the log shows it */
 };
 
 /* What shards tell main of a lame duck. */

@@ -7,6 +7,7 @@
 
 #include "core/rt/fault.h"
 #include "core/rt/util.h"
+#include "core/server/go_text.h"
 #include "proto/json_write.h"
 
 enum { SERVER_API_LEVEL = 4 };
@@ -60,6 +61,8 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
                 .xkey = nm->xkey,
             },
     };
+    _Static_assert(sizeof(c->net.write_deadline_text) >= GO_DURATION_LEN, "any duration fits");
+    (void)go_duration_text(o->write_deadline_ns, c->net.write_deadline_text);
 }
 
 static enum err
