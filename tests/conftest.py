@@ -109,6 +109,12 @@ def start_reference(reference_bin):
     close_all(started)
 
 
+@pytest.fixture(params=["tested", "nats-server"])
+def start_either(request):
+    """start_server, and start_reference: for what both must do."""
+    return request.getfixturevalue("start_server" if request.param == "tested" else "start_reference")
+
+
 @pytest.fixture
 def reference(start_reference):
     """One nats-server with default flags, for this test alone."""

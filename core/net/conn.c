@@ -119,27 +119,6 @@ conn_take(struct net *n)
     return c;
 }
 
-static void
-conn_write_timer(struct timer *t, int64_t now_ns)
-{
-    struct conn *c = CONTAINER_OF(t, struct conn, write_timer);
-    struct net *n = net_of(shard_current);
-    char name[CONN_NAME_MAX];
-
-    if ((c->flags & CONN_SENDING) == 0)
-        return;
-    int64_t due = c->send_since_ns + n->cfg->write_deadline_ns;
-    if (now_ns < due) {
-        timer_arm(&n->sh->timers, t, due);
-        return;
-    }
-    COUNT(&n->sh->counters, slow_consumers_deadline, 1);
-    if (net_may_log(n, NET_QUIET_SLOW))
-        log_inf("%s - Slow Consumer Detected: WriteDeadline of %s exceeded with %llu total bytes.", conn_name(c, name, sizeof(name)),
-                n->cfg->write_deadline_text, (unsigned long long)c->ep.out.n_bytes);
-    conn_close(n, c, NATS_CLOSED_SLOW_DEADLINE);
-}
-
 /* One connection less, for whoever places new ones. */
 static void
 conn_count_closed(struct shard *sh)
@@ -551,64 +530,6 @@ conn_resume_all(struct net *n)
         n->again = true;
     if (n->stalled.head != 0 && !timer_armed(&n->stall_timer))
         timer_arm(&n->sh->timers, &n->stall_timer, net_conn(n, n->stalled.head)->stall_until_ns);
-}
-
-/* ---- writing ---- */
-
-static void
-conn_sent(struct net *n, struct conn *c, size_t len)
-{
-    outq_drop(&c->ep.out, n->sh->bufs, len);
-    c->send_since_ns = n->sh->now;
-}
-
-void
-conn_flush(struct net *n, struct conn *c)
-{
-    struct iovec iov[IO_IOV_MAX];
-
-    if (c->state == CONN_CLOSING || (c->flags & CONN_SENDING) != 0)
-        return;
-    if (c->n_out_seen != c->ep.out_msgs) {
-        c->n_out_seen = c->ep.out_msgs;
-        c->last_out_ns = n->sh->now;
-    }
-    while (c->ep.out.n_bytes > 0) {
-        size_t sent = 0;
-        uint32_t n_iov = outq_iov(&c->ep.out, iov, IO_IOV_MAX);
-        enum err e = io_send(n->sh->io, &c->sock, iov, n_iov, &sent);
-        if (e == ERR_PENDING) {
-            c->flags |= CONN_SENDING;
-            c->send_since_ns = n->sh->now;
-            if (!timer_armed(&c->write_timer))
-                timer_arm(&n->sh->timers, &c->write_timer, n->sh->now + n->cfg->write_deadline_ns);
-            return;
-        }
-        if (e != OK) {
-            conn_close(n, c, NATS_CLOSED_WRITE_ERROR);
-            return;
-        }
-        conn_sent(n, c, sent);
-    }
-    if (c->state == CONN_LAST_WORDS)
-        conn_close(n, c, (enum nats_closed)c->closed);
-}
-
-void
-conn_on_send(struct net *n, struct conn *c, const struct io_event *ev)
-{
-    c->flags &= (uint32_t)~CONN_SENDING;
-    if (c->state == CONN_CLOSING)
-        return;
-    if (ev->err != OK) {
-        conn_close(n, c, NATS_CLOSED_WRITE_ERROR);
-        return;
-    }
-    conn_sent(n, c, ev->len);
-    if (c->ep.out.n_bytes > 0)
-        broker_mark_dirty(&n->broker, &c->ep);
-    else if (c->state == CONN_LAST_WORDS)
-        conn_close(n, c, (enum nats_closed)c->closed);
 }
 
 /* ---- closing ---- */

@@ -1,4 +1,4 @@
-/* A connection's life: read, blocked, stalled, written, closed. In the simulated world. */
+/* A connection's life: read, blocked, stalled, closed. In the simulated world. */
 #include "core/net/net_world.h"
 
 static void
@@ -335,34 +335,6 @@ a_connection_that_is_closed_by_its_own_publish_keeps_its_bytes_until_it_is_handl
     world_stop(&w);
 }
 
-static void
-a_send_without_progress_ends_at_the_write_deadline(void **state)
-{
-    struct world w;
-    struct client sub, pub;
-    char text[BIG_PUB_MAX];
-    size_t len = big_pub(text);
-    (void)state;
-
-    start(&w, &(struct world_cfg){.n_shards = 1, .seed = 1, .window = 4096});
-    client_open_quiet(&w, &sub);
-    client_open_quiet(&w, &pub);
-    client_say(&sub, "SUB x 1\r\nPING\r\n");
-    client_hears(&sub, "PONG\r\n");
-    client_say_bytes(&pub, text, len);
-    world_run(&w, 6 * NS_PER_S);
-    char some[1000];
-    assert_int_equal(sim_peer_recv(sub.p, some, sizeof(some)), sizeof(some)); /* progress: the time starts over */
-    world_run(&w, 9 * NS_PER_S);
-    assert_int_equal(w.set->shards[0]->counters.slow_consumers_deadline, 0);
-    world_run(&w, 2 * NS_PER_S);
-    assert_int_equal(w.set->shards[0]->counters.slow_consumers_deadline, 1);
-    assert_true(client_closed(&sub));
-    client_free(&sub);
-    client_free(&pub);
-    world_stop(&w);
-}
-
 /* ---- closing ---- */
 
 /* The window holds less than the INFO: the -ERR waits behind it, and goes out all the same. */
@@ -383,23 +355,6 @@ last_words_go_out_however_slowly(void **state)
         client_free(&a);
         world_stop(&w);
     }
-}
-
-static void
-last_words_nobody_reads_end_at_the_write_deadline(void **state)
-{
-    struct world w;
-    struct client a;
-    (void)state;
-
-    start(&w, &(struct world_cfg){.n_shards = 1, .seed = 1, .window = 64});
-    client_dial(&w, &a);
-    client_say(&a, "F");
-    assert_int_equal(only_conn(&w, 0)->state, CONN_LAST_WORDS);
-    world_run(&w, 11 * NS_PER_S);
-    assert_int_equal(world_net(&w, 0)->n_conns, 0);
-    client_free(&a);
-    world_stop(&w);
 }
 
 /* A send is in flight when it is closed: until the backend has let go of it, nobody else may get its place. */
@@ -492,8 +447,6 @@ main(void)
         cmocka_unit_test(a_producer_stalls_and_goes_on),
         cmocka_unit_test(a_consumer_with_too_much_pending_is_closed),
         cmocka_unit_test(a_connection_that_is_closed_by_its_own_publish_keeps_its_bytes_until_it_is_handled),
-        cmocka_unit_test(a_send_without_progress_ends_at_the_write_deadline),
-        cmocka_unit_test(last_words_nobody_reads_end_at_the_write_deadline),
         cmocka_unit_test(a_slot_is_given_again_only_after_the_socket_is_closed),
         cmocka_unit_test(closing_many_subscriptions_is_spread_over_turns),
     };

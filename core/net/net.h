@@ -68,6 +68,7 @@ struct net_cfg {
     int64_t max_payload;
     uint64_t max_pending;
     int64_t write_deadline_ns;
+    bool write_retry; /* write_timeout: who took something in time is given as long again */
     int64_t ping_interval_ns;
     uint32_t ping_max;
     bool headers;
@@ -80,7 +81,6 @@ struct net_cfg {
     const struct mapping *mappings; /* of $G; NULL: none */
     const char *event_extra; /* `"tags":[..],"metadata":{..},` of the server in its events; NULL: nothing */
     struct nats_info_server info; /* the part of INFO that is the same for all */
-    char write_deadline_text[32]; /* as the log shows it */
 };
 
 /* What shards tell main of a lame duck. */
@@ -127,6 +127,7 @@ enum conn_flag {
     CONN_MAPPED = 65536,      /* its account has mappings */
     CONN_PUB_ALLOWED = 131072, /* the publish in progress may be */
     CONN_PUB_TRACED = 262144,  /* it has a header line that begins as those of tracing do */
+    CONN_SLOW = 524288,        /* a write outlasted write_deadline, and none was done in time since */
 };
 
 /* One client connection. */
@@ -148,7 +149,10 @@ struct conn {
     uint8_t n_pings_out;
     struct addr peer;
     uint64_t cid;
-    int64_t start_ns, last_in_ns, send_since_ns, ping_sent_ns, rtt_ns;
+    int64_t start_ns, last_in_ns, ping_sent_ns, rtt_ns;
+    int64_t write_since_ns; /* the write under way began */
+    uint32_t write_len, write_left; /* it has so many bytes, of which so many are not taken yet; 0: there is none */
+    uint32_t n_write_chunks; /* and so many pieces, when CONN_SLOW */
     int64_t last_out_ns;       /* when messages last went out to it ... */
     uint64_t n_out_seen;       /* ... and how many had by then */
     uint32_t n_stalls_all;

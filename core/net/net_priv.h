@@ -99,6 +99,7 @@ void conn_on_send(struct net *n, struct conn *c, const struct io_event *ev);
 void conn_on_closed(struct net *n, struct conn *c);
 /* Send what is queued, if nothing is in flight. */
 void conn_flush(struct net *n, struct conn *c);
+void conn_write_timer(struct timer *t, int64_t now_ns);
 /* Reads nothing more until conn_unwait, which makes it go on in this turn or a later one. */
 void conn_unwait(struct net *n, struct conn *c);
 /* Close for this reason: after what is queued went out, where the reason allows last words. */

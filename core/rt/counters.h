@@ -40,7 +40,7 @@
     X(conns_refused,            "connections refused by max_connections or for want of memory or files")    \
     X(accept_failures,          "accepting failed (out of file descriptors and the like)")                  \
     X(slow_consumers_pending,   "connections cut for more than max_pending bytes waiting")                  \
-    X(slow_consumers_deadline,  "connections cut because a write outlasted write_deadline")                 \
+    X(slow_consumers_deadline,  "writes that outlasted write_deadline; each ended its connection, except with retry")                 \
     X(stale_conns,              "connections cut because PINGs went unanswered")                            \
     X(protocol_errors,          "connections cut for breaking the protocol")                                \
     X(subs_refused,             "subscriptions refused by max_subscriptions or for want of memory")         \

@@ -66,6 +66,20 @@ outq_iov(const struct outq *q, struct iovec *iov, uint32_t max)
     return n;
 }
 
+uint32_t
+outq_n_chunks(const struct outq *q, uint64_t len)
+{
+    uint32_t n = 0;
+    uint32_t off = q->head_off;
+
+    for (const struct outchunk *c = q->head; c != NULL && len > 0; c = c->next) {
+        len -= min_u64(len, c->len - off);
+        off = 0;
+        n++;
+    }
+    return n;
+}
+
 static void
 outq_drop_head(struct outq *q, struct bufpool *bp)
 {

@@ -69,6 +69,8 @@ bool outq_append(struct outq *q, struct bufpool *bp, const void *bytes, uint64_t
 
 /* Views of what is queued, from the front; at most max pieces. Returns how many. */
 uint32_t outq_iov(const struct outq *q, struct iovec *iov, uint32_t max);
+/* How many buffers the first len queued bytes stand in. */
+uint32_t outq_n_chunks(const struct outq *q, uint64_t len);
 /* The first len queued bytes went out. */
 void outq_drop(struct outq *q, struct bufpool *bp, uint64_t len);
 /* Give everything back. */

@@ -13,8 +13,8 @@
 #include "core/broker/subject.h"
 #include "core/rt/assert.h"
 #include "core/rt/fault.h"
+#include "core/rt/go_text.h"
 #include "core/rt/util.h"
-#include "core/server/go_text.h"
 #include "core/server/options_auth.h"
 
 enum { AUTH_TIMEOUT_HIGH_S = 60 };

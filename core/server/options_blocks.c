@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/rt/go_text.h"
 #include "core/rt/util.h"
-#include "core/server/go_text.h"
 #include "core/server/options_auth.h"
 
 #define SPKI "hex-encoded sha256 of DER encoded SubjectPublicKeyInfo"

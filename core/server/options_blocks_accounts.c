@@ -9,8 +9,8 @@
 
 #include "auth/nkey.h"
 #include "core/broker/subject.h"
+#include "core/rt/go_text.h"
 #include "core/rt/util.h"
-#include "core/server/go_text.h"
 #include "core/server/options_auth.h"
 
 #define BLOCK(rows_, ...) {.rows = (rows_), .n = N_ELEMS(rows_), __VA_ARGS__}

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/rt/go_text.h"
 #include "core/rt/util.h"
-#include "core/server/go_text.h"
 #include "core/server/options_auth.h"
 
 #define BLOCK(rows_, ...) {.rows = (rows_), .n = N_ELEMS(rows_), __VA_ARGS__}

@@ -5,9 +5,9 @@
 
 #include "auth/password.h"
 #include "core/rt/assert.h"
+#include "core/rt/go_text.h"
 #include "core/rt/log.h"
 #include "core/rt/util.h"
-#include "core/server/go_text.h"
 #include "core/server/options_priv.h"
 
 enum { PAYLOAD_LARGE = 8 << 20 };

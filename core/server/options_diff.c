@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "core/rt/assert.h"
+#include "core/rt/go_text.h"
 #include "core/rt/util.h"
-#include "core/server/go_text.h"
 #include "core/server/options_priv.h"
 
 enum { DIFF_LINES_MAX = 128, DIFF_VALUE_LEN = 512 };

@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "core/rt/assert.h"
-#include "core/server/go_text.h"
+#include "core/rt/go_text.h"
 #include "core/server/options_priv.h"
 
 enum { EXIT_ERROR = 1, EXIT_USAGE = 2 };

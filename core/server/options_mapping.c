@@ -6,7 +6,7 @@
 
 #include "core/broker/mapping.h"
 #include "core/broker/subject.h"
-#include "core/server/go_text.h"
+#include "core/rt/go_text.h"
 #include "core/server/options_priv.h"
 
 /* 0 to 100, as a number or as "50%". False: reported. */

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "core/rt/assert.h"
-#include "core/server/go_text.h"
+#include "core/rt/go_text.h"
 #include "core/rt/util.h"
 #include "core/server/options_priv.h"
 

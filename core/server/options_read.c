@@ -7,8 +7,8 @@
 
 #include "core/rt/assert.h"
 #include "core/rt/fault.h"
+#include "core/rt/go_text.h"
 #include "core/rt/util.h"
-#include "core/server/go_text.h"
 #include "core/server/options_priv.h"
 
 bool

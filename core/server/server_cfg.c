@@ -7,7 +7,6 @@
 
 #include "core/rt/fault.h"
 #include "core/rt/util.h"
-#include "core/server/go_text.h"
 #include "proto/json_write.h"
 
 enum { SERVER_API_LEVEL = 4 };
@@ -37,6 +36,7 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
         .max_payload = o->max_payload,
         .max_pending = (uint64_t)o->max_pending,
         .write_deadline_ns = o->write_deadline_ns,
+        .write_retry = o->write_timeout == OPTIONS_WRITE_RETRY,
         .ping_interval_ns = o->ping_interval_ns,
         .ping_max = (uint32_t)o->ping_max,
         .headers = !o->no_header_support,
@@ -61,8 +61,6 @@ server_cfg_net(struct server_cfg *c, const struct server_names *nm)
                 .xkey = nm->xkey,
             },
     };
-    _Static_assert(sizeof(c->net.write_deadline_text) >= GO_DURATION_LEN, "any duration fits");
-    (void)go_duration_text(o->write_deadline_ns, c->net.write_deadline_text);
 }
 
 static enum err

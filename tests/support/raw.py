@@ -44,10 +44,11 @@ class Raw:
     timeout    seconds that one wait may last (default: support.patience's)
     info       read the INFO first: self.info (dict), self.info_line (bytes)
     rcvbuf     SO_RCVBUF, set before connecting (a small one makes a slow consumer fill up early)
+    mss        TCP_MAXSEG: a small one keeps the buffer small in which the server's kernel holds what is not read yet
     auto_pong  answer the server's PINGs and hide them
     """
 
-    def __init__(self, host, port, timeout=None, info=True, rcvbuf=None, sndbuf=None, auto_pong=True):
+    def __init__(self, host, port, timeout=None, info=True, rcvbuf=None, sndbuf=None, mss=None, auto_pong=True):
         self.timeout = timeout
         self.auto_pong = auto_pong
         self.buf = bytearray()
@@ -60,6 +61,8 @@ class Raw:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         if sndbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
+        if mss:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
         self.sock.settimeout(max(0.1, self._deadline() - time.monotonic()))
         try:
             self.sock.connect((host, port))

@@ -4,8 +4,8 @@
  * Threads  any. Memory  the caller's.
  * Source   the documentation of Go's packages strconv and time.
  */
-#ifndef MIDGE_SERVER_GO_TEXT_H
-#define MIDGE_SERVER_GO_TEXT_H
+#ifndef MIDGE_RT_GO_TEXT_H
+#define MIDGE_RT_GO_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

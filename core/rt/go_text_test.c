@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
+#include "core/rt/go_text.h"
 #include "core/rt/rng.h"
 #include "core/rt/util.h"
-#include "core/server/go_text.h"
 
 /* What time.ParseDuration takes, and what it says to the rest (the texts are nats-server's own). */
 static void

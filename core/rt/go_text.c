@@ -1,4 +1,4 @@
-#include "core/server/go_text.h"
+#include "core/rt/go_text.h"
 
 #include <ctype.h>
 #include <inttypes.h>
