@@ -179,6 +179,21 @@ def test_what_shards_tell_each_other(midge):
     assert n_told >= 100 if n_shards > 1 else n_told == 0
 
 
+def test_streams_that_are_taken_one_by_one(midge):
+    """To nobody, to one subscriber or to one shard a stream goes together; to two subscribers it does not."""
+    srv = midge("", "--cores", "1")
+    with srv.raw() as c:
+        c.connect()
+        c.send(b"PUB a 1\r\nx\r\n" * 50)
+        c.ping()
+        assert counted(srv, "runs_slow") == 0
+        c.send(b"SUB a 1\r\nSUB a 2\r\n")
+        c.ping()
+        c.send(b"PUB a 1\r\nx\r\n" * 50)
+        assert len(c.fence()) == 100
+    assert counted(srv, "runs_slow") > 0
+
+
 # --- what is looked up, kept, told ----------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@
     X(in_bytes,                 "payload and header bytes of them")                                         \
     X(out_msgs,                 "messages sent to clients")                                                 \
     X(out_bytes,                "payload and header bytes of them")                                         \
+    X(runs_slow,                "streams of equal publishes taken one by one: not to one subscriber or shard alone") \
     X(no_responders,            "requests answered with status 503 because nobody listens")                 \
     X(mapped_lost,              "publishes that mappings sent nowhere, as configured")                      \
     X(mapped_too_long,          "publishes dropped: mapped to a subject longer than max_control_line")      \
