@@ -31,7 +31,7 @@ is_right_text(const char *stored, const char *secret)
 }
 
 static void
-bcrypt_hashes_of_others_are_understood(void **state)
+c7_bcrypt_hashes_of_others_are_understood(void **state)
 {
     (void)state;
     assert_true(is_right_text(HASH_SECRET, "secret"));
@@ -124,16 +124,33 @@ keyed_hashes_are_equal_for_equal_secrets_and_keys_only(void **state)
     assert_false(password_hash_equal(&a, &b));
 }
 
+/* BLAKE2b of 32 bytes with the key 00 01 .. 1f, as Python's hashlib has it too. */
+static void
+c7_keyed_hashes_are_blake2b(void **state)
+{
+    static const uint8_t want[PASSWORD_HASH_LEN] = {0xd6, 0x3a, 0x32, 0xd3, 0xe4, 0x47, 0x38, 0xd7, 0x90, 0x7f, 0x96, 0x43, 0x16, 0xc2, 0x41, 0xad,
+                                                    0xab, 0xa0, 0xab, 0xfe, 0xab, 0xc3, 0x23, 0x49, 0x67, 0x75, 0x78, 0xa1, 0x5a, 0x20, 0x3f, 0x7f};
+    struct password_key key;
+    struct password_hash got;
+    (void)state;
+
+    for (uint8_t i = 0; i < sizeof(key.k); i++)
+        key.k[i] = i;
+    password_hash(&key, "abc", 3, &got);
+    assert_memory_equal(got.h, want, sizeof(want));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bcrypt_hashes_of_others_are_understood),
+        cmocka_unit_test(c7_bcrypt_hashes_of_others_are_understood),
         cmocka_unit_test(the_letter_says_nothing),
         cmocka_unit_test(seventy_two_bytes_count),
         cmocka_unit_test(a_nul_in_a_secret_is_right_for_nothing),
         cmocka_unit_test(what_only_looks_like_a_hash_is_right_for_nothing),
         cmocka_unit_test(keyed_hashes_are_equal_for_equal_secrets_and_keys_only),
+        cmocka_unit_test(c7_keyed_hashes_are_blake2b),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -411,10 +411,12 @@ http_decode_one(const uint8_t *s, size_t len, size_t *at, bool plus)
         return ' ';
     if (c != '%')
         return c;
-    if (len - *at < 2 || http_hex(s[*at]) < 0 || http_hex(s[*at + 1]) < 0)
+    int high = len - *at < 2 ? -1 : http_hex(s[*at]);
+    int low = high < 0 ? -1 : http_hex(s[*at + 1]);
+    if (low < 0)
         return -1;
     *at += 2;
-    return http_hex(s[*at - 2]) << 4 | http_hex(s[*at - 1]);
+    return high << 4 | low;
 }
 
 bool

@@ -122,7 +122,7 @@ check_set(const char *block, const char *want)
 }
 
 static void
-a_field_that_is_set_replaces_all_of_its_name(void **state)
+a25_a_field_that_is_set_replaces_all_of_its_name(void **state)
 {
     (void)state;
     check_set("NATS/1.0\r\n\r\n", "NATS/1.0\r\nA: new\r\n\r\n");
@@ -139,7 +139,7 @@ main(void)
         cmocka_unit_test(fields_are_read_as_nats_server_reads_them),
         cmocka_unit_test(the_first_value_of_a_name_is_found),
         cmocka_unit_test(the_quick_look_misses_no_line),
-        cmocka_unit_test(a_field_that_is_set_replaces_all_of_its_name),
+        cmocka_unit_test(a25_a_field_that_is_set_replaces_all_of_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

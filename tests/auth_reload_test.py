@@ -1,4 +1,4 @@
-"""F24: users, passwords and permissions change while the server runs. Where it says `start`, the same test runs against nats-server."""
+"""Users, passwords and permissions change while the server runs. Where it says `start`, the same test runs against nats-server."""
 
 import os
 import re
@@ -42,7 +42,7 @@ def signed_in(srv, user, password):
     return srv.raw().connect(user=user, **{"pass": password})
 
 
-def test_who_is_in_is_looked_at_again(start, conf):
+def test_F24_who_is_in_is_looked_at_again(start, conf):
     srv = start("-c", conf(users("{user: same, pass: s}", "{user: gone, pass: g}", "{user: pass, pass: p}", "{user: kind, pass: k}")))
     same, gone, changed, kind = (signed_in(srv, u, p) for u, p in (("same", "s"), ("gone", "g"), ("pass", "p"), ("kind", "k")))
     conf(users("{user: same, pass: s}", "{user: pass, pass: P}", "{user: kind, pass: k, clients: [MQTT]}"))
@@ -57,7 +57,7 @@ def test_who_is_in_is_looked_at_again(start, conf):
         c.close()
 
 
-def test_a_bcrypt_hash_may_take_the_place_of_another(start_server, conf):
+def test_F24_a_bcrypt_hash_may_take_the_place_of_another(start_server, conf):
     """Whoever came in with it stays while it is the same; another one has to be shown the password again."""
     one = "$2a$04$Oy507AkP9e8TZIW7xVvUauNHBlexipUVywgzRs7uocfel3/KDYo5a"  # secret
     two = "$2a$04$tPnFAGlut9KqeyRbyVyLSO.xGZQnyCYY0MjWuUMkgn2eNzxU/MFG."
@@ -81,7 +81,7 @@ def test_the_no_auth_users_password_is_nothing_to_who_brought_none(start_server,
         c.ping()
 
 
-def test_logins_may_be_asked_for_and_no_more(start, conf):
+def test_F24_logins_may_be_asked_for_and_no_more(start, conf):
     srv = start("-c", conf(""))
     anon, silent = srv.raw().connect(), srv.raw()
     conf("authorization { token: t }")

@@ -90,7 +90,7 @@ def test_connection_types(configured):
     refused(srv, user="ws", **{"pass": "p"})
 
 
-def test_the_time_for_a_login_is_configured(configured):
+def test_F6_the_time_for_a_login_is_configured(configured):
     """Half a CONNECT is none."""
     srv = configured('authorization { user: a, password: b, timeout: "300ms" }')
     with srv.raw() as c, srv.raw() as half, srv.raw() as good:
@@ -102,8 +102,8 @@ def test_the_time_for_a_login_is_configured(configured):
         good.ping()
 
 
-def test_no_auth_user(configured):
-    """A40, A32: with the whole pipeline, on a client's listener."""
+def test_A32_A40_no_auth_user_is_given_by_the_whole_pipeline(configured):
+    """On a listener for clients, with kinds of connections, permissions and all."""
     srv = configured('authorization { users = [ {user: n, pass: x, permissions: {publish: open}}, {user: a, pass: b} ] }\nno_auth_user: n')
     assert "auth_required" not in srv.info()
     with srv.raw() as c:
@@ -281,14 +281,26 @@ def test_F1_queue_permissions_are_the_table_of_sheet_03(configured, allow, plain
 
 
 def test_T6_the_system_answers_no_stranger(configured):
+    """None of the system account's requests does anything for a user of another account, and its events go to nobody else."""
     srv = configured("")
-    with srv.raw() as c:
+    pages = "VARZ SUBSZ CONNZ ROUTEZ GATEWAYZ LEAFZ ACCOUNTZ JSZ HEALTHZ STATSZ PROFILEZ EXPVARZ IPQUEUESZ RAFTZ RELOAD KICK LDM".split()
+    asked = [f"SERVER.{who}.{page}" for who in ("PING", srv.info()["server_id"]) for page in pages]
+    asked += [f"ACCOUNT.{who}.{page}" for who in ("PING", "$G", "$SYS") for page in ("SUBSZ", "CONNZ", "LEAFZ", "JSZ", "INFO", "CONNS", "STATZ", "CLAIMS.LOOKUP", "CLAIMS.UPDATE")]
+    asked += ["SERVER.PING", "CLAIMS.PACK", "CLAIMS.LIST", "CLAIMS.UPDATE", "CLAIMS.DELETE"]
+    with srv.raw() as c, srv.raw() as listens:
+        listens.connect()
+        listens.send(b"SUB $SYS.ACCOUNT.> 1\r\nSUB $SYS.SERVER.> 2\r\n")
+        listens.ping()
         c.connect(headers=True, no_responders=True)
         c.send(b"SUB r 1\r\n")
-        for s in (b"$SYS.REQ.SERVER.PING", b"$SYS.REQ.SERVER.PING.CONNZ", b"$SYS.REQ.ACCOUNT.PING.STATZ", b"$SYS.REQ.CLAIMS.UPDATE", b"$SYS.REQ.SERVER.x.RELOAD"):
-            c.send(b"PUB %b r 0\r\n\r\n" % s)
+        for s in asked:
+            c.send(b"PUB $SYS.REQ.%b r 0\r\n\r\n" % s.encode())
             (op,) = c.fence()
             assert op.headers.startswith(b"NATS/1.0 503"), s
+        refused(srv, account="$SYS")
+        srv.raw().connect().close()
+        srv.check_serves()
+        assert listens.fence() == []
 
 
 @pytest.mark.parametrize("said", [b'{"verbose":false}', b'{"verbose":false,"user":"x","pass":"y"}'])

@@ -138,7 +138,7 @@ def test_the_pid_file_holds_digits_alone_and_stays(start_server, tmp_path):
     assert path.exists()
 
 
-def test_a_pid_file_that_cannot_be_written_ends_the_start(server_bin, server_args):
+def test_S4_files_a_pid_file_that_cannot_be_written_ends_the_start(server_bin, server_args):
     done = run(server_bin, "-a", "127.0.0.1", "-p", "-1", "-P", "/nonexistent/m.pid", *server_args)
     assert done.returncode == 1
     assert "[FTL] Could not write pidfile: open /nonexistent/m.pid: no such file or directory" in done.stderr

@@ -119,3 +119,25 @@ def start_either(request):
 def reference(start_reference):
     """One nats-server with default flags, for this test alone."""
     return start_reference()
+
+
+@pytest.fixture(scope="session")
+def committed():
+    """path -> text of every file that git tracks (of every file, where this is no checkout); binary files left out."""
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, check=False)
+    if listed.returncode == 0 and listed.stdout:
+        paths = [p for p in listed.stdout.decode().split("\0") if p]
+    else:
+        paths = []
+        for folder, folders, files in os.walk(ROOT):
+            folders[:] = [f for f in folders if not f.startswith((".", "build", "__pycache__", "node_modules"))]
+            paths += [os.path.relpath(os.path.join(folder, f), ROOT) for f in files]
+    texts = {}
+    for path in paths:
+        full = os.path.join(ROOT, path)
+        if os.path.isfile(full) and not os.path.islink(full):
+            data = open(full, "rb").read()
+            if b"\0" not in data:
+                texts[path] = data.decode("utf-8", "replace")
+    assert len(texts) > 20, "hardly any file was found: this test would prove nothing"
+    return texts

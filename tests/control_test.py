@@ -152,19 +152,19 @@ def test_the_ports_file_of_all_interfaces_names_every_address(own, tmp_path):
         assert not any("0.0.0.0" in url for url in urls)
 
 
-def test_the_ports_file_is_nobody_elses(copy, tmp_path):
+def test_S4_files_the_ports_file_is_nobody_elses(copy, tmp_path):
     with Server(copy, "--ports_file_dir", tmp_path) as s:
         assert ports_of(tmp_path, s)[0].stat().st_mode & 0o777 == 0o640
 
 
-def test_a_ports_file_that_cannot_be_written_is_only_logged(own):
+def test_S4_files_a_ports_file_that_cannot_be_written_is_only_logged(own):
     with Server(own, "--ports_file_dir", "/nonexistent/dir") as s:
         s.wait_log(r"\[ERR\] Error writing ports file \(/nonexistent/dir/.*\.ports\): open /nonexistent/dir/.*: no such file or directory$")
         s.check_serves()
 
 
-def test_the_ports_file_follows_no_link(copy, tmp_path):
-    """Sheet 05, section 4: in a folder that others may write to."""
+def test_S4_files_the_ports_file_follows_no_link(copy, tmp_path):
+    """In a folder that others may write to."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
     folder = tmp_path / "ports"

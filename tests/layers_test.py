@@ -5,7 +5,6 @@ The rules work on a mapping of path -> text, so that each is also shown a plante
 
 import os
 import re
-import subprocess
 
 import pytest
 
@@ -112,28 +111,6 @@ def rooms_without_manual(files):
 
 
 RULES = [wrong_order, foreign_private, errno_outside_rt, impure_proto, too_long, forbidden_text, rooms_without_manual]
-
-
-@pytest.fixture(scope="module")
-def committed():
-    """path -> text of every file that git tracks (of every file, where this is no checkout); binary files left out."""
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, check=False)
-    if listed.returncode == 0 and listed.stdout:
-        paths = [p for p in listed.stdout.decode().split("\0") if p]
-    else:
-        paths = []
-        for folder, folders, files in os.walk(ROOT):
-            folders[:] = [f for f in folders if not f.startswith((".", "build", "__pycache__", "node_modules"))]
-            paths += [os.path.relpath(os.path.join(folder, f), ROOT) for f in files]
-    texts = {}
-    for path in paths:
-        full = os.path.join(ROOT, path)
-        if os.path.isfile(full) and not os.path.islink(full):
-            data = open(full, "rb").read()
-            if b"\0" not in data:
-                texts[path] = data.decode("utf-8", "replace")
-    assert len(texts) > 20, "hardly any file was found: this test would prove nothing"
-    return texts
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

@@ -278,7 +278,7 @@ def test_readers_that_stop_are_no_burden(monitored):
         s.close()
 
 
-def test_giant_requests_are_refused(monitored):
+def test_S9_monitoring_giant_requests_are_refused(monitored):
     """More than a head may have: 431, closed."""
     srv = monitored()
     for data in (b"GET /" + b"x" * (2 << 20), b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % i for i in range(200)) + b"\r\n"):
@@ -425,7 +425,7 @@ def test_it_ends_while_pages_are_made(monitored):
 
 
 @pytest.mark.long
-def test_the_last_10000_closed_are_remembered(monitored):
+def test_F15_the_last_10000_closed_are_remembered(monitored):
     """12,000 connections come and go: of all shards together the last 10,000 stay."""
     srv = monitored("--cores", "3")
     for i in range(12000):

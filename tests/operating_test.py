@@ -44,7 +44,7 @@ def test_what_clients_are_told_stands_in_the_code(guide):
         assert f'"{reason}"' in texts
 
 
-def test_the_server_says_what_the_guide_says(server_bin, guide):
+def test_R9_the_server_says_what_the_guide_says(server_bin, guide):
     """The flags of the guide are those of --help."""
     usage = subprocess.run([server_bin, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
     shown = {name for line in usage.splitlines() if line.startswith("    -") for name in re.findall(r"-+(\w+)(?=[, ]|$)", line[:48])}

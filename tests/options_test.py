@@ -55,7 +55,7 @@ def test_without_the_cache_all_is_delivered(start_server, conf, line):
     assert sum(op.sid == b"1" for op in got) == 50 and sum(op.sid == b"2" for op in got) == 50 and got[-1].verb == "PONG"
 
 
-def test_secrets_leave_the_command_line(start_server):
+def test_A30_secrets_leave_the_command_line(start_server):
     s = start_server("--user", "bob", "--pass", "s3cret-word")
     with open(f"/proc/{s.pid}/cmdline", "rb") as f:
         shown = f.read()
@@ -64,6 +64,21 @@ def test_secrets_leave_the_command_line(start_server):
         c.send(b'CONNECT {"verbose":false,"user":"bob","pass":"s3cret-word"}\r\nPING\r\n')
         assert c.read_op().verb == "PONG"
     assert "s3cret-word" not in s.log()
+
+
+@pytest.mark.parametrize("flag", ["--routes", "--cluster", "--cluster_listen"])
+@pytest.mark.parametrize("joined", [True, False])
+def test_A30_passwords_in_urls_leave_the_command_line(start_server, server_bin, flag, joined):
+    """Also those of flags whose feature is not there; refused, it is said without its value."""
+    url = "nats://bob:s3cret-word@127.0.0.1:1"
+    args = [f"{flag}={url}"] if joined else [flag, url]
+    s = start_server("--unsupported=warn", *args)
+    with open(f"/proc/{s.pid}/cmdline", "rb") as f:
+        shown = f.read()
+    assert b"s3cret-word" not in shown and b"bob" not in shown and flag.encode() in shown
+    assert "s3cret-word" not in s.log()
+    done = run(server_bin, "-p", "-1", *args)
+    assert done.returncode != 0 and "is not supported" in done.stderr and "s3cret-word" not in done.stderr
 
 
 def test_what_is_not_supported_is_named_and_ends_the_start(server_bin, conf):
@@ -120,7 +135,7 @@ def test_a_warning_alone_starts(start_server, conf):
     ('authorization {user: a, password: "$2a$11$DRh4C0KNbNnD8K/hb/buWe1zPxEHrLEiDmuq1Mi0rRJiH/W25Qidm"}', False),
     ("authorization {token: t}", False),
 ])
-def test_plain_passwords_are_warned_of(start_server, conf, text, warned):
+def test_F12_plain_passwords_are_warned_of(start_server, conf, text, warned):
     assert ("Plaintext passwords detected, use nkeys or bcrypt" in start_server("-c", conf(text + "\n")).log()) is warned
 
 
@@ -132,7 +147,7 @@ def test_plain_passwords_are_warned_of(start_server, conf, text, warned):
     (0o644, 'authorization {user: a, password: "$2a$11$DRh4C0KNbNnD8K/hb/buWe1zPxEHrLEiDmuq1Mi0rRJiH/W25Qidm"}', False),
     (0o644, "port: -1", False),
 ])
-def test_secrets_that_others_may_read_are_warned_of(start_server, conf, mode, text, warned):
+def test_F12_secrets_that_others_may_read_are_warned_of(start_server, conf, mode, text, warned):
     path = conf(text + "\n")
     path.chmod(mode)
     assert ("others may read it" in start_server("-c", path).log()) is warned

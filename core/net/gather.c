@@ -323,7 +323,7 @@ key_of_closed(const struct gather *g, const struct closed_entry *e)
 static bool
 user_is(const struct gather *g, const char *user, size_t len)
 {
-    return g->user == NULL || (strlen(g->user) == len && memcmp(g->user, user, len) == 0);
+    return g->user == NULL || (strlen(g->user) == len && (len == 0 || memcmp(g->user, user, len) == 0));
 }
 
 static void

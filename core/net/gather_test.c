@@ -193,7 +193,7 @@ a_page_is_cut_out_by_the_shard(void **state)
 
 /* However much there is to tell, a turn tells GATHER_WORK_MAX units of it. */
 static void
-a_turn_tells_a_slice(void **state)
+t10_a_turn_tells_a_slice(void **state)
 {
     (void)state;
     enum { CONNS = 900, SUBS = 5000, CONNS_A_TURN = GATHER_WORK_MAX / GATHER_CONN_WORK };
@@ -379,7 +379,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_asked_for_is_told),
         cmocka_unit_test(a_page_is_cut_out_by_the_shard),
-        cmocka_unit_test(a_turn_tells_a_slice),
+        cmocka_unit_test(t10_a_turn_tells_a_slice),
         cmocka_unit_test(full_mailboxes_delay_it_only),
         cmocka_unit_test(closed_connections_are_remembered),
         cmocka_unit_test(what_is_remembered_is_bounded),

@@ -46,7 +46,7 @@ addr_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret, sock
 struct addr
 addr_of_peer(const struct io_sock *s)
 {
-    struct sockaddr_storage ss;
+    struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(ss);
     struct addr a = {.family = 0};
 

@@ -87,7 +87,7 @@ a_refusal_names_the_file_and_the_reason(void **state)
 
 /* A disk that is full shows at the write, not at the opening. */
 static void
-a_full_device_is_told(void **state)
+s4_files_a_full_device_is_told(void **state)
 {
     char why[FILE_WHY_MAX];
     (void)state;
@@ -134,7 +134,7 @@ main(void)
         cmocka_unit_test(a_file_is_overwritten_with_its_new_rights),
         cmocka_unit_test(a_file_takes_the_place_of_another),
         cmocka_unit_test(a_refusal_names_the_file_and_the_reason),
-        cmocka_unit_test(a_full_device_is_told),
+        cmocka_unit_test(s4_files_a_full_device_is_told),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

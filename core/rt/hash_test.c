@@ -15,7 +15,7 @@
 
 /* The worked example in appendix A of the SipHash paper. */
 static void
-the_paper_s_example_comes_out(void **state)
+c7_the_paper_s_example_comes_out(void **state)
 {
     (void)state;
     struct hash_key key;
@@ -138,7 +138,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_paper_s_example_comes_out),   cmocka_unit_test(no_bytes_have_a_hash),
+        cmocka_unit_test(c7_the_paper_s_example_comes_out),   cmocka_unit_test(no_bytes_have_a_hash),
         cmocka_unit_test(keys_differ_and_matter),          cmocka_unit_test(hashes_spread),
         cmocka_unit_test(c11_what_collides_under_one_key_does_not_under_another),
         cmocka_unit_test(the_generator_is_the_published_one), cmocka_unit_test(below_is_fair),

@@ -549,7 +549,7 @@ eio_wait(struct io *io, int64_t deadline_ns)
     if (UNLIKELY(e->paused.head != NULL)) {
         eio_accept_resume(e);
         if (e->paused.head != NULL && e->accept_resume_ns < deadline_ns)
-            timeout_ns = deadline_ns = e->accept_resume_ns;
+            timeout_ns = e->accept_resume_ns;
     }
     if (e->closed.head != NULL || (e->ready.head != NULL && eio_buf_ready(e)))
         timeout_ns = 0;

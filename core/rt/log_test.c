@@ -282,7 +282,7 @@ long_lines_are_cut(void **state)
 /* ---- quoting ---- */
 
 static void
-what_peers_wrote_is_quoted(void **state)
+a45_what_peers_wrote_is_quoted(void **state)
 {
     (void)state;
     const struct {
@@ -818,7 +818,7 @@ main(void)
         cmocka_unit_test(without_time_the_date_is_left_out),
         cmocka_unit_test(a_terminal_sees_colours),
         cmocka_unit_test(long_lines_are_cut),
-        cmocka_unit_test(what_peers_wrote_is_quoted),
+        cmocka_unit_test(a45_what_peers_wrote_is_quoted),
         cmocka_unit_test(quoted_text_is_printable_and_fits),
         cmocka_unit_test(log_files_are_appended_to_and_reopened),
         cmocka_unit_test(a_reopen_that_cannot_be_says_so),

@@ -28,7 +28,7 @@ doc_read(FILE *f)
 }
 
 static void
-the_page_shows_the_table(void **state)
+r9_the_page_shows_the_table(void **state)
 {
     (void)state;
     static const char begin[] = "<!-- options: begin -->\n", end[] = "<!-- options: end -->\n";
@@ -55,7 +55,7 @@ the_page_shows_the_table(void **state)
 int
 main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_page_shows_the_table)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(r9_the_page_shows_the_table)};
 
     if (argc != 2)
         return 2;

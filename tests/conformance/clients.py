@@ -26,6 +26,10 @@ STEP_S = 600                 # ends a fetch or a build that hangs
 UNFETCHED_S = 1800           # what could not be fetched is not asked for again so soon: many runs follow each other
 
 
+# How pip, npm, go and cargo say that something has not the hash that is written here.
+TAMPERED = re.compile(r"DO NOT MATCH THE HASHES|EINTEGRITY|checksum mismatch|SECURITY ERROR|checksum for .* changed|failed to verify the checksum")
+
+
 class Missing(Exception):
     """The toolchain is not here, or what it needs cannot be fetched."""
 
@@ -51,12 +55,14 @@ def run(cmd, cwd, env=None):
 
 
 def fetch(cmd, cwd, env=None):
-    """A step that only fetches: what is wrong with it is taken to be the registry's or the network's fault."""
+    """A step that only fetches: what is wrong with it is taken to be the registry's or the network's fault, but not a hash that differs."""
     for left in reversed(range(FETCH_TRIES)):
         try:
             run(cmd, cwd, env)
             return
         except BuildFailed as e:
+            if TAMPERED.search(str(e)):
+                raise BuildFailed(f"what was fetched is not what was pinned: {e}") from e
             if left == 0:
                 print(e, file=sys.stderr)
                 raise Missing(f"its packages cannot be fetched here ({' '.join(cmd[:2])})") from e
@@ -72,6 +78,18 @@ def at_least(text, wanted, what):
     found = re.search(r"(\d+)\.(\d+)", text)
     if not found or (int(found.group(1)), int(found.group(2))) < wanted:
         raise Missing(f"{what} is too old here: {text.splitlines()[0] if text else 'unknown'}")
+
+
+def check_jars(folder, listed):
+    """Maven has no lock file: the jars that came are those of the list, all of them and no others."""
+    with open(listed) as f:
+        wanted = dict(reversed(line.split()) for line in f)
+    got = {}
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb") as f:
+            got[name] = hashlib.sha256(f.read()).hexdigest()
+    if got != wanted:
+        raise BuildFailed(f"the jars are not those of {os.path.basename(listed)}: {sorted(set(got.items()) ^ set(wanted.items()))}")
 
 
 # Each program: toolchain() says what stands for the toolchain's version, or raises Missing; build(dir) builds in a
@@ -149,9 +167,14 @@ class AsyncNats:
         at_least(version, (1, 89), "rustc")
         return version
 
+    # What stands for it in Cargo.lock.in: committed text names no registry.
+    REGISTRY = "registry+https://github.com/rust-lang/crates" + ".io-index"
+
     def build(self, at):
-        fetch(["cargo", "fetch", "--quiet"], at)
-        run(["cargo", "build", "--quiet", "--offline"], at, {"CARGO_TARGET_DIR": f"{at}/target"})
+        with open(f"{at}/Cargo.lock.in") as there, open(f"{at}/Cargo.lock", "w") as here:
+            here.write(there.read().replace("@REGISTRY@", self.REGISTRY))
+        fetch(["cargo", "fetch", "--quiet", "--locked"], at)
+        run(["cargo", "build", "--quiet", "--locked", "--offline"], at, {"CARGO_TARGET_DIR": f"{at}/target"})
 
     def command(self, at):
         return [f"{at}/target/debug/midge-conformance"]
@@ -167,7 +190,9 @@ class Jnats:
         return version
 
     def build(self, at):
+        shutil.rmtree(f"{at}/lib", ignore_errors=True)  # of another version
         fetch(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"], at)
+        check_jars(f"{at}/lib", f"{at}/jars.sha256")
         run(["javac", "-cp", "lib/*", "-d", "classes", "Client.java"], at)
 
     def command(self, at):

@@ -50,7 +50,7 @@ ENDLESS = [
 
 
 @pytest.mark.parametrize("head,more,want", ENDLESS, ids=lambda v: repr(v)[2:20] if isinstance(v, bytes) else None)
-def test_a_line_without_end_is_cut_at_the_limit(server, witness, head, more, want):
+def test_S9_control_line_without_end_is_cut_at_the_limit(server, witness, head, more, want):
     """64 KiB of a line that never ends: the verdict comes at 4 KiB, whole or in drops."""
     assert verdict(server, head + more * (65536 // len(more))) == want
     assert verdict(server, head + more * (9000 // len(more)), size=97) == want
@@ -132,7 +132,7 @@ CR_LINES = [b"PUB abc\r 0\r\n\r\n", b"PUB a\rbc 123\n", b"SUB a\r 1\r\n", b"PUB 
 
 
 @pytest.mark.parametrize("data", CR_LINES, ids=repr)
-def test_TOB5_a_bare_CR_is_an_error_however_it_is_split(server, data):
+def test_TOB_NATS_5_a_bare_CR_is_an_error_however_it_is_split(server, data):
     assert verdict(server, data, size=1) == UNKNOWN
     for cut in range(len(data)):
         with server.raw() as c:

@@ -62,12 +62,12 @@ DEEP = {
 
 
 @pytest.mark.parametrize("name", DEEP)
-def test_nesting_beyond_32_is_refused(server, witness, name):
-    """Section 9 of sheet 05: JSON depth <= 32, whatever key it stands behind."""
+def test_S9_connect_json_nesting_beyond_32_is_refused(server, witness, name):
+    """Whatever key it stands behind."""
     assert answer(server, DEEP[name]) == b""
 
 
-def test_nesting_up_to_32_is_accepted(server, witness):
+def test_S9_connect_json_nesting_up_to_32_is_accepted(server, witness):
     assert answer(server, b'{"verbose":false,"x":' + b"[" * 31 + b"]" * 31 + b"}") == b"PONG\r\n"
 
 
@@ -85,8 +85,8 @@ def test_a_CONNECT_that_does_not_decode_closes_without_a_word(server, text):
     server.check_serves()
 
 
-def test_the_last_of_duplicate_keys_holds_and_case_does_not_matter(server, witness):
-    """C6: one accessor decides, also about security: the last `account` in any case is the one that counts."""
+def test_C6_the_last_of_duplicate_keys_holds_and_case_does_not_matter(server, witness):
+    """One accessor decides, also about security: the last `account` in any case is the one that counts."""
     assert answer(server, b'{"verbose":true,"verbose":false}') == b"PONG\r\n"
     assert answer(server, b'{"verbose":false,"VERBOSE":true}').startswith(b"+OK\r\n")
     assert answer(server, b'{"verbose":false,"account":"","ACCOUNT":"$SYS"}') == b"-ERR 'Authorization Violation'\r\n"

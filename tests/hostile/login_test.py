@@ -39,8 +39,8 @@ class Turns:
 WITNESS = "{user: w, password: w}"
 
 
-def test_bytes_before_a_login_are_bounded(logins):
-    """S9: without a CONNECT nothing is kept at all; inside of one, a control line; and 500 of them are no burden."""
+def test_S9_control_line_bytes_before_a_login_are_bounded(logins):
+    """Without a CONNECT nothing is kept at all; inside of one, a control line; and 500 of them are no burden."""
     srv = logins(f"timeout: 60, users = [{WITNESS}]")
     with srv.raw() as c:
         c.send(b"PUB x 1000000\r\n" + b"x" * 1000)
@@ -65,7 +65,7 @@ def test_bytes_before_a_login_are_bounded(logins):
     w.turn()
 
 
-def test_a_login_that_drips_in_runs_out_of_time(logins):
+def test_F6_a_login_that_drips_in_runs_out_of_time(logins):
     """A byte now and then keeps no connection open: the time runs from the start."""
     srv = logins(f'timeout: "500ms", users = [{WITNESS}]')
     w = Turns(srv)
@@ -97,7 +97,7 @@ def test_many_who_never_say_who_they_are(logins):
     w.turn()
 
 
-def test_failing_logins_slow_nobody_down(logins):
+def test_S9_failures_slow_nobody_down(logins):
     """Two hundred turns of somebody who is in are over before the hashes of the others are (a quarter of a second each): they wait for them
     in a queue of their own, whether their names exist or not."""
     srv = logins('users = [%s, {user: h, password: "%s"}], timeout: 600' % (WITNESS, SLOW_HASH))

@@ -140,7 +140,7 @@ def test_a_log_reader_that_goes_away_takes_nobody_with_it(server_bin, server_arg
         server.stop()
 
 
-def test_a_log_file_on_a_full_device_holds_nobody_up(start_server, server_bin, server_args):
+def test_S4_files_a_log_on_a_full_device_holds_nobody_up(start_server, server_bin, server_args):
     """/dev/full takes nothing."""
     with Unread(server_bin, ["-DV", "-l", "/dev/full", *server_args]) as server:
         witness = Witness(server)
