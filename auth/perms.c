@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/broker/subject.h"
+#include "core/rt/counters.h"
 #include "core/rt/fault.h"
 #include "core/rt/util.h"
 
@@ -199,6 +200,14 @@ verdict_note(struct verdict *at, const uint8_t *subject, size_t len, const uint8
     return allowed;
 }
 
+/* No answer is known. */
+static inline void
+verdicts_missed(const struct verdicts *v)
+{
+    if (v != NULL && v->walks != NULL)
+        counters_add(v->walks, 1);
+}
+
 bool
 perms_pub_known(const struct perms *p, struct verdicts *v, const uint8_t *subject, size_t len, const struct verdict **ret_at)
 {
@@ -209,6 +218,7 @@ perms_pub_known(const struct perms *p, struct verdicts *v, const uint8_t *subjec
         *ret_at = at;
     if (LIKELY(known))
         return at->allowed;
+    verdicts_missed(v);
     return verdict_note(at, subject, len, NULL, 0, perms_pub(p, subject, len));
 }
 
@@ -220,5 +230,6 @@ perms_deliver_known(const struct perms *p, struct verdicts *v, const uint8_t *su
 
     if (LIKELY(known))
         return at->allowed;
+    verdicts_missed(v);
     return verdict_note(at, subject, len, queue, queue_len, perms_deliver(p, subject, len, queue, queue_len));
 }

@@ -80,6 +80,7 @@ struct verdict {
 _Static_assert(sizeof(struct verdict) == 64, "one cache line");
 struct verdicts {
     struct verdict at[VERDICTS_N];
+    uint64_t *walks; /* counts (counters.h) the checks of which no answer was remembered; NULL: nobody wants to know */
 };
 
 /* Whether this is the answer for the subject (and no queue). */

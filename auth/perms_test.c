@@ -337,8 +337,17 @@ remembered_answers_are_never_anothers(void **state)
             assert_int_equal(perms_pub_known(p, v, (const uint8_t *)subject, (size_t)len, &last), i != 7 && i != 77);
         }
     }
+    uint64_t n_walks = 0; /* whoever wants to know how often it does not help */
+    v->walks = &n_walks;
+    for (uint32_t i = 0; i < 10; i++)
+        assert_true(perms_pub_known(p, v, (const uint8_t *)"n.new", 5, &last));
+    assert_int_equal(n_walks, 1);
+    for (uint32_t i = 0; i < 10; i++)
+        assert_true(perms_deliver_known(p, v, (const uint8_t *)"n.new", 5, (const uint8_t *)"q", 1));
+    assert_int_equal(n_walks, 2);
     memset(subject, 'x', sizeof(subject));
     assert_false(perms_pub_known(p, v, (const uint8_t *)subject, sizeof(subject), &last));
+    assert_int_equal(n_walks, 3);
     memcpy(subject, "n.", 2);
     assert_true(perms_pub_known(p, v, (const uint8_t *)subject, sizeof(subject), &last));
     free(v);

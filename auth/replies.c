@@ -124,14 +124,17 @@ replies_grow(struct replies *r)
     return true;
 }
 
-/* A slot for a subject of this length; 0: no memory. */
+/* A slot for a subject of this length; 0: no memory. *ret_n_dropped: responses that had to make room for it. */
 static uint32_t
-replies_take(struct replies *r, size_t len)
+replies_take(struct replies *r, size_t len, uint32_t *ret_n_dropped)
 {
+    uint32_t n_before = r->n;
+
     while (len > REPLY_INLINE && r->far_bytes + len > REPLIES_FAR_MAX && r->oldest != 0)
         replies_drop(r, r->oldest);
     if (r->free == 0 && !replies_grow(r) && r->oldest != 0)
         replies_drop(r, r->oldest);
+    *ret_n_dropped = n_before - r->n;
     uint32_t i = r->free;
     if (i == 0)
         return 0;
@@ -148,14 +151,14 @@ replies_take(struct replies *r, size_t len)
     return i;
 }
 
-void
+uint32_t
 replies_add(struct replies *r, const struct replies_terms *t, const uint8_t *subject, size_t len, int64_t now_ns)
 {
     for (uint32_t n = 0; n < REPLIES_DROP_MAX && r->oldest != 0 && reply_expired(reply_at(r, r->oldest), t, now_ns); n++)
         replies_drop(r, r->oldest);
-    uint32_t i = replies_take(r, len);
+    uint32_t n_dropped, i = replies_take(r, len, &n_dropped);
     if (i == 0)
-        return;
+        return n_dropped + 1;
     struct reply *p = reply_at(r, i);
     memcpy(len <= REPLY_INLINE ? p->subject.in : p->subject.far, subject, len);
     p->hash = (uint32_t)hash_bytes(&t->key, subject, len);
@@ -171,6 +174,7 @@ replies_add(struct replies *r, const struct replies_terms *t, const uint8_t *sub
         r->oldest = i;
     r->latest = i;
     r->n++;
+    return n_dropped;
 }
 
 void

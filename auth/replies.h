@@ -55,8 +55,9 @@ struct replies_terms {
 
 /* Whether the subject is noted and may still be used: counts as a use. */
 bool replies_use(struct replies *r, const struct replies_terms *t, const uint8_t *subject, size_t len, int64_t now_ns);
-/* Note it (it is not noted). Without memory nothing happens, and the response will be refused. */
-void replies_add(struct replies *r, const struct replies_terms *t, const uint8_t *subject, size_t len, int64_t now_ns);
+/* Note it (it is not noted). Without memory nothing happens, and the response will be refused.
+ * Returns how many were given up for want of room: older ones, or this one. */
+uint32_t replies_add(struct replies *r, const struct replies_terms *t, const uint8_t *subject, size_t len, int64_t now_ns);
 void replies_fini(struct replies *r);
 
 #endif

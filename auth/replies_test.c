@@ -89,7 +89,7 @@ long_subjects_are_bounded_by_their_bytes(void **state)
     memset(subject, 'x', sizeof(subject));
     for (uint32_t i = 0; i < 3000; i++) {
         memcpy(subject, &i, sizeof(i));
-        replies_add(&r, &t, subject, sizeof(subject), i);
+        assert_int_equal(replies_add(&r, &t, subject, sizeof(subject), i), i >= REPLIES_FAR_MAX / sizeof(subject));
         assert_true(r.far_bytes <= REPLIES_FAR_MAX);
     }
     assert_int_equal(r.n, REPLIES_FAR_MAX / sizeof(subject));

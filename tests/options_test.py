@@ -89,17 +89,21 @@ def test_what_is_not_supported_is_named_and_ends_the_start(server_bin, conf):
         f"nats-server: {path}:2:1: jetstream is not supported: midge does not have JetStream yet",
         f'{path}:7:3: unknown field "nosuch"',
         f"{path}:5:1: websocket is not supported: midge does not have websocket listeners yet",
+        "(to start without what is not supported yet: --unsupported=warn, or unsupported: warn in the file)",
     ]
+    assert "--unsupported" not in run(server_bin, "-c", conf("nosuch: 1\n")).stderr, "where it would not help"
 
 
 def test_the_operator_may_start_without_it(start_server, conf):
     s = start_server("-c", conf("unsupported: warn\njetstream: true\n"))
     assert "jetstream is not supported and does nothing: midge does not have JetStream yet" in s.log()
+    assert "nobody comes in by it" not in s.log()
     s.check_serves()
 
 
 def test_a_door_whose_lock_is_not_supported_stays_shut(start_server, conf):
     s = start_server("-c", conf("accounts { A { users: [ {user: a, password: b} ] } }\n"), "--unsupported=warn")
+    assert "nobody comes in by it" in s.log()
     for login in (b"{}", b'{"user":"a","pass":"b"}'):
         with s.raw() as c:
             assert c.info["auth_required"] is True

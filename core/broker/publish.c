@@ -435,10 +435,12 @@ broker_publish_run(struct broker *b, struct pub_msg *m, struct nats_run *run)
         n = broker_deliver_stream(b, sublist_items(mt->lists[0])[0], m, run, &payload_bytes);
         b->sh->work_left -= n;
     }
-    if (n > 0)
+    if (n > 0) {
         publish_count_in(b, ep, n, payload_bytes);
-    else
-        publish_run_any(b, m, run);
+        return;
+    }
+    COUNT(&b->sh->counters, runs_slow, 1);
+    publish_run_any(b, m, run);
 }
 
 /* Those of its own that pick_all chose, and how many. */

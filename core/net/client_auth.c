@@ -271,6 +271,7 @@ login_start(struct net *n, struct conn *c, const struct auth_try *t)
     enum err e = offload_submit(n->set->offload, n->sh->id, &lj->job);
     if (e != OK) {
         login_free(lj);
+        COUNT(&n->sh->counters, auth_full, 1);
         return CLIENT_AUTH_FULL;
     }
     lj->next = n->jobs;
@@ -385,10 +386,10 @@ client_auth_gate(struct net *n, struct conn *c, uint8_t first)
 
 /* The table of remembered answers, made when first asked for; without memory for it there is none. */
 static struct verdicts *
-auth_verdicts(struct verdicts **v)
+auth_verdicts(struct net *n, struct verdicts **v)
 {
-    if (UNLIKELY(*v == NULL))
-        *v = fault_calloc(1, sizeof(**v));
+    if (UNLIKELY(*v == NULL) && (*v = fault_calloc(1, sizeof(**v))) != NULL)
+        (*v)->walks = &n->sh->counters.perm_walks;
     return *v;
 }
 
@@ -397,7 +398,7 @@ client_auth_may_publish(struct net *n, struct conn *c, const uint8_t *subject, u
 {
     struct client_auth *ca = c->auth;
 
-    if (LIKELY(perms_pub_known(ca->perms, auth_verdicts(&ca->pubs), subject, len, &ca->last)))
+    if (LIKELY(perms_pub_known(ca->perms, auth_verdicts(n, &ca->pubs), subject, len, &ca->last)))
         return true;
     return ca->perms->responses && replies_use(&ca->replies, &ca->terms, subject, len, n->sh->now);
 }
@@ -451,7 +452,7 @@ client_auth_may_take(struct net *n, struct conn *c, uint32_t sub, const struct p
         return true;
     uint32_t queue_len;
     const uint8_t *queue = interest_queue(n->broker.ix, sub, &queue_len);
-    if (LIKELY(perms_deliver_known(ca->perms, auth_verdicts(&ca->takes), m->subject, m->subject_len, queue, queue_len)))
+    if (LIKELY(perms_deliver_known(ca->perms, auth_verdicts(n, &ca->takes), m->subject, m->subject_len, queue, queue_len)))
         return true;
     COUNT(&n->sh->counters, deliveries_denied, 1);
     return false;
@@ -466,7 +467,7 @@ client_auth_on_take(struct net *n, struct conn *c, const struct pub_msg *m)
         return;
     /* Replies are mostly seen once: no answer is remembered in another's place. */
     if (!perms_pub(ca->perms, m->reply, m->reply_len) && !replies_use(&ca->replies, &ca->terms, m->reply, m->reply_len, n->sh->now))
-        replies_add(&ca->replies, &ca->terms, m->reply, m->reply_len, n->sh->now);
+        COUNT(&n->sh->counters, responses_dropped, replies_add(&ca->replies, &ca->terms, m->reply, m->reply_len, n->sh->now));
 }
 
 /* ---- reload ---- */

@@ -244,8 +244,10 @@ closed_note(struct net *n, struct conn *c)
     struct closed_entry *e = fault_malloc(sizeof(*e) + len), **place;
     if (e == NULL || (place = closed_place(&n->gathers->ring)) == NULL) {
         free(e); /* it is not remembered, that is all */
+        COUNT(&n->sh->counters, closed_cut, 1);
         return;
     }
+    COUNT(&n->sh->counters, closed_cut, n_subs < c->ep.sids.n);
     *place = e;
     e->len = (uint32_t)len;
     n->gathers->ring.n_bytes += len;
@@ -508,6 +510,7 @@ gather_put_stats(struct net *n, struct gather_stats *st)
     interest_stats(n->broker.ix, &st->interest);
     bufpool_stats(n->sh->bufs, &st->bufs);
     st->io = *io_stats(n->sh->io);
+    st->uring = io_features(n->sh->io)->backend == IO_URING;
 }
 
 static struct gather_part *

@@ -107,6 +107,7 @@ struct gather_stats {
     struct interest_stats interest;
     struct bufpool_stats bufs;
     struct io_stats io;
+    bool uring; /* not fallen back to epoll */
 };
 
 struct gather_part {

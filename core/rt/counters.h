@@ -26,6 +26,7 @@
     X(in_bytes,                 "payload and header bytes of them")                                         \
     X(out_msgs,                 "messages sent to clients")                                                 \
     X(out_bytes,                "payload and header bytes of them")                                         \
+    X(runs_slow,                "streams of equal publishes taken one by one: not to one subscriber or shard alone") \
     X(no_responders,            "requests answered with status 503 because nobody listens")                 \
     X(mapped_lost,              "publishes that mappings sent nowhere, as configured")                      \
     X(mapped_too_long,          "publishes dropped: mapped to a subject longer than max_control_line")      \
@@ -48,9 +49,12 @@
     X(auth_failures,            "logins refused")                                                           \
     X(auth_timeouts,            "connections cut because no login came in time")                            \
     X(auth_hashes,              "bcrypt hashes computed for logins")                                        \
+    X(auth_full,                "times a login found the queue of the hashes full, and had to try again")   \
+    X(perm_walks,               "permission checks that walked through the rules: no answer was remembered") \
     X(pubs_denied,              "publishes refused by permissions")                                         \
     X(subs_denied,              "subscriptions refused or taken back by permissions")                       \
     X(deliveries_denied,        "messages withheld from a subscriber by its permissions")                   \
+    X(responses_dropped,        "responses that allow_responses noted and gave up, for want of room")       \
     X(deliveries_dropped,       "messages dropped for a subscriber that is behind (no_fast_producer_stall)") \
     X(stalls,                   "times a publisher was held up because of a consumer's backlog")            \
     X(recv_paused,              "times a connection's reading stopped: a full mailbox, or no memory")       \
@@ -64,6 +68,7 @@
     X(http_requests,            "HTTP requests, whatever they asked for")                                   \
     X(http_refused,             "HTTP connections and requests refused: no room, no HTTP, too late")        \
     X(http_evicted,             "HTTP connections closed to make room for others")                          \
+    X(closed_cut,               "closed connections remembered without some of their subscriptions, or not at all") \
     /* between shards */                                                                                    \
     X(mbox_msgs_out,            "records put into other shards' mailboxes")                                 \
     X(mbox_bytes_out,           "bytes of them")                                                            \
@@ -73,6 +78,7 @@
     X(mbox_wakes_spared,        "times a shard with news was awake anyway")                                 \
     /* the loop */                                                                                          \
     X(turns,                    "turns of the loop")                                                        \
+    X(turns_cut,                "times the work of a turn ran over its budget, and the rest had to wait")   \
     X(sleeps,                   "times the shard went to sleep")                                            \
     X(polls,                    "times it looked again instead")
 

@@ -414,8 +414,10 @@ shard_drain(struct shard *sh, uint32_t max_batches)
         while (more && (sh->drain_from >= 0 || (sh->drain_from = shard_drain_pick(sh)) >= 0))
             more = max_batches-- > 0 && shard_drain_batch(sh) && sh->work_left > 0;
         shard_drain_wake(sh);
-        if (!more)
+        if (!more) {
+            COUNT(&sh->counters, turns_cut, 1);
             return false;
+        }
         sh->drain_open = false;
     }
     sh->events_held = !sh->set->app->on_drained(sh);
@@ -447,8 +449,10 @@ shard_handle_events(struct shard *sh, uint32_t max_events)
     shard_handle_sent(sh);
     while (sh->i_ev < sh->n_evs && max_events-- > 0) {
         struct io_event *ev = &sh->evs[sh->i_ev];
-        if (!sh->set->app->on_event(sh, ev))
+        if (!sh->set->app->on_event(sh, ev)) {
+            COUNT(&sh->counters, turns_cut, 1);
             return;
+        }
         if (ev->kind == IO_EV_RECV && ev->buf != IO_BUF_NONE)
             io_buf_give(sh->io, ev->buf);
         sh->i_ev++;

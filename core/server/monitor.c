@@ -106,6 +106,7 @@ monitor_answer(struct monitor_req *r)
     }
     if (p.body == NULL && r->error[0] == '\0') {
         p.status = 503;
+        COUNT(&r->n->sh->counters, http_refused, 1);
         (void)strcpy(r->error, "no memory for this page now; ask for less of it (limit)");
     }
     if (p.body == NULL) {
@@ -284,6 +285,7 @@ monitor_begin(struct monitor *m, struct net *n, const struct http_ask *a, const 
 {
     struct monitor_req *r = fault_calloc(1, sizeof(*r));
     if (r == NULL) {
+        COUNT(&n->sh->counters, http_refused, 1);
         monitor_say(n, a->ref, 503, "no memory");
         return;
     }

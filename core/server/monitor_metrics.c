@@ -113,7 +113,8 @@ metrics_connz(struct monitor_req *r)
     X(interest_cached, "match results kept", interest.n_cache)                                           \
     X(interest_bytes, "memory of the index", interest.bytes)                                             \
     X(buffer_used_bytes, "memory of buffers in use", bufs.used_bytes)                                    \
-    X(buffer_cached_bytes, "memory of buffers kept for later", bufs.cached_bytes)
+    X(buffer_cached_bytes, "memory of buffers kept for later", bufs.cached_bytes)                        \
+    X(io_uring, "1 with io_uring, 0 with epoll", uring)
 
 /* What it has done so far, besides counters.h. */
 #define METRICS_TOTALS(X)                                                                                \

@@ -63,6 +63,7 @@ struct options {
     bool help, help_tls, version, check;     /* -h, --help_tls, -v, -t */
     const char *signal;                      /* --signal's value; NULL: none */
     bool unsupported_warn;                   /* unsupported: warn */
+    bool unsupported_refused;                /* something was refused that this would have let pass */
 
     /* clients */
     const char *host;                        /* "0.0.0.0": all interfaces of both families */

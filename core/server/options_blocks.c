@@ -26,8 +26,7 @@ option_refuse_value(struct option_reader *r, const struct conf_value *v, const c
         option_warn_at(r, v, "%s is not supported and does nothing: midge does not have %s yet", key, feature);
     else
         option_fail_at(r, v, "%s is not supported: midge does not have %s yet", key, feature);
-    r->n_unsupported += r->unsupported_warn;
-    r->closed |= guards;
+    option_note_unsupported(r, guards);
 }
 
 bool

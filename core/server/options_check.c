@@ -122,6 +122,9 @@ options_log(const struct options *o)
 {
     if (o->auth_plain)
         log_wrn("Plaintext passwords detected, use nkeys or bcrypt");
+    if (o->auth.required)
+        log_wrn("Who may come in is said by something that is not supported yet (accounts, nkeys, operators ..): nobody comes in by it, and nobody "
+                "without a login");
     if (o->secrets_open)
         log_wrn("Configuration file %s holds a plaintext password or token, and others may read it; give it mode 0600", o->config_file);
     if ((o->auth.user != NULL || o->auth.token != NULL || o->auth.n_users > 0) && !options_is_loopback(o->host))

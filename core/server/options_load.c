@@ -100,7 +100,11 @@ options_act(enum options_verdict v, const struct options *o, struct options_repo
         fputs(text, stderr);
         options_usage();
         return EXIT_USAGE;
-    case OPTIONS_BAD: fprintf(stderr, "nats-server: %s", text); return EXIT_ERROR;
+    case OPTIONS_BAD:
+        fprintf(stderr, "nats-server: %s", text);
+        if (o->unsupported_refused)
+            fputs("(to start without what is not supported yet: --unsupported=warn, or unsupported: warn in the file)\n", stderr);
+        return EXIT_ERROR;
     case OPTIONS_CHECKED: fprintf(stderr, "%snats-server: configuration file %s is valid (%s)\n", text, o->config_file, o->digest); return 0;
     case OPTIONS_RUN:
         if (text[0] != '\0')

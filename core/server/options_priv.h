@@ -86,6 +86,15 @@ struct option_reader {
     const char *flag, *flag_text; /* on the command line: the flag being read and its value; NULL: in a file */
 };
 
+/* Something was refused, or warned of, because its feature does not exist. guards: it says who may come in. */
+static inline void
+option_note_unsupported(struct option_reader *r, bool guards)
+{
+    r->n_unsupported += r->unsupported_warn;
+    r->o->unsupported_refused |= !r->unsupported_warn;
+    r->closed |= guards;
+}
+
 #define OPT(field) ((uint16_t)offsetof(struct options, field))
 
 extern const struct option_block options_top;  /* options_table.c */

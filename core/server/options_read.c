@@ -513,8 +513,7 @@ option_refuse(struct option_reader *r, const struct option_row *row, const struc
         options_warn(r->rep, "flag -%s %s", r->flag, what);
     else
         option_warn_at(r, v, "%.*s %s", OPTION_FIRST(row->keys), what);
-    r->n_unsupported += r->unsupported_warn;
-    r->closed |= (row->traits & OPTION_GUARDS) != 0;
+    option_note_unsupported(r, (row->traits & OPTION_GUARDS) != 0);
 }
 
 void

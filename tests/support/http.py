@@ -131,3 +131,17 @@ def until(port, path, good):
             return page
         assert time.monotonic() < deadline, f"{path} stays {page!r}"
         time.sleep(0.01)
+
+
+def counted(server, name):
+    """What all shards of Midge counted of it (core/rt/counters.h): server.http is its monitoring's port."""
+    rows = re.findall(rf"^midge_shard_{name}_total{{shard=\"\d+\"}} (\d+)$", fetch(server.http, "/metrics").body.decode(), re.M)
+    assert rows, f"no counter {name}"
+    return sum(map(int, rows))
+
+
+def counts(server, name, n):
+    """It is n, sooner or later. Of nats-server (server.counts is False) nothing is asked."""
+    deadline = deadline_after()
+    while getattr(server, "counts", True) and (got := counted(server, name)) != n:
+        assert got < n and time.monotonic() < deadline, f"{name} is {got}, not {n}"
