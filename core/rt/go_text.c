@@ -2,7 +2,9 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/rt/assert.h"
@@ -207,6 +209,23 @@ go_base(const char **at)
     uint32_t base = p[1] == 'x' || p[1] == 'X' ? 16 : p[1] == 'o' || p[1] == 'O' ? 8 : p[1] == 'b' || p[1] == 'B' ? 2 : 0;
     *at += base != 0 ? 2 : 1;
     return base != 0 ? base : 8;
+}
+
+const char *
+go_float_text(double v, char to[GO_FLOAT_LEN])
+{
+    int digits = 0;
+
+    do {
+        digits++;
+        (void)snprintf(to, GO_FLOAT_LEN, "%.*g", digits, v); /* fits */
+    } while (digits < 17 && strtod(to, NULL) != v);
+    const char *e = strchr(to, 'e');
+    if (e != NULL && fabs(v) < 1e21 && fabs(v) >= 1e-6) {
+        int decimals = digits - 1 - (int)strtol(e + 1, NULL, 10);
+        (void)snprintf(to, GO_FLOAT_LEN, "%.*f", decimals > 0 ? decimals : 0, v); /* fits */
+    }
+    return to;
 }
 
 enum go_int

@@ -13,6 +13,7 @@
 
 enum {
     GO_DURATION_LEN = 32, /* the longest: -2562047h47m16.854775808s */
+    GO_FLOAT_LEN = 48,
     GO_WHY_LEN = 256,     /* a reason, with what was wrong quoted in it */
 };
 
@@ -20,6 +21,8 @@ enum {
 bool go_duration_parse(const char *text, int64_t *ret_ns, char *why);
 /* "2m0s", "1.5s", "300ms", "0s". Returns to. */
 const char *go_duration_text(int64_t ns, char to[GO_DURATION_LEN]);
+/* The shortest text that reads as the same number, without an exponent from 1e-6 to 1e21. v is finite. Returns to. */
+const char *go_float_text(double v, char to[GO_FLOAT_LEN]);
 
 enum go_int { GO_INT_OK, GO_INT_SYNTAX, GO_INT_RANGE };
 /* A number as package flag takes it: base by prefix (0x, 0o, 0b, 0), underscores between digits. */

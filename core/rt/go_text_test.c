@@ -132,6 +132,23 @@ quotes_hold_what_is_in_them(void **state)
     }
 }
 
+static void
+floats_are_as_short_as_can_be(void **state)
+{
+    static const struct {
+        double v;
+        const char *text;
+    } cases[] = {
+        {0, "0"}, {1, "1"}, {100, "100"}, {-2.5, "-2.5"}, {60.000001, "60.000001"}, {0.1, "0.1"}, {1e20, "100000000000000000000"}, {1e21, "1e+21"},
+        {0.00005, "0.00005"}, {0.0000012345, "0.0000012345"}, {1e-7, "1e-07"}, {1.0 / 3, "0.3333333333333333"}, {123456789012, "123456789012"},
+    };
+    char text[GO_FLOAT_LEN];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(go_float_text(cases[i].v, text), cases[i].text);
+}
+
 int
 main(void)
 {
@@ -139,6 +156,7 @@ main(void)
         cmocka_unit_test(durations_are_gos),
         cmocka_unit_test(durations_are_written_as_read),
         cmocka_unit_test(numbers_are_gos),
+        cmocka_unit_test(floats_are_as_short_as_can_be),
         cmocka_unit_test(quotes_hold_what_is_in_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

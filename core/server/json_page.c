@@ -6,6 +6,7 @@
 
 #include "core/rt/assert.h"
 #include "core/rt/fault.h"
+#include "core/rt/go_text.h"
 #include "core/rt/util.h"
 #include "proto/json_write.h"
 
@@ -176,20 +177,10 @@ page_null(struct page *p, const char *name)
 void
 page_f64(struct page *p, const char *name, double v)
 {
-    char text[PAGE_SMALL];
+    char text[GO_FLOAT_LEN];
 
     page_before(p, name);
-    if (!isfinite(v))
-        v = 0;
-    /* The shortest text that reads as the same number. */
-    for (int digits = 1; digits <= 17; digits++) {
-        (void)snprintf(text, sizeof(text), "%.*g", digits, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
-    if (strchr(text, 'e') != NULL && fabs(v) < 1e21 && fabs(v) >= 1e-6)
-        (void)snprintf(text, sizeof(text), "%.*f", fabs(v) < 1 ? 21 : 0, v); /* Go writes no exponent here */
-    page_text(p, text);
+    page_text(p, go_float_text(isfinite(v) ? v : 0, text));
 }
 
 void

@@ -346,7 +346,7 @@ option_read_auth_timeout(struct option_reader *r, const struct conf_value *v, co
 {
     static const char advice[] = "is high, consider keeping it under 60 seconds. "
                                  "possibly caused by unquoted duration; use '1m' instead of 1m, for example";
-    char why[GO_WHY_LEN];
+    char why[GO_WHY_LEN], seconds[GO_FLOAT_LEN];
     double s;
 
     if (v->type == CONF_STR) {
@@ -370,7 +370,7 @@ option_read_auth_timeout(struct option_reader *r, const struct conf_value *v, co
         if (v->type == CONF_STR)
             option_warn_at(r, v, "invalid use of field \"timeout\": timeout of %s (%f seconds) %s", v->str.bytes, s, advice);
         else
-            option_warn_at(r, v, "invalid use of field \"timeout\": timeout of %g (%f seconds) %s", s, s, advice);
+            option_warn_at(r, v, "invalid use of field \"timeout\": timeout of %s (%f seconds) %s", go_float_text(s, seconds), s, advice);
     }
     return true;
 }
