@@ -67,6 +67,15 @@ unflood(struct flooded *f)
     world_stop(&f->w);
 }
 
+/* It is closed by now, and n writes were counted that took too long. */
+static void
+is_cut(struct flooded *f, uint64_t n)
+{
+    assert_int_equal(n_counted(f), n);
+    assert_true(client_closed(&f->sub));
+    unflood(f);
+}
+
 /* By default all of a write must be taken in time: a part of it does not make the time start over. */
 static void
 a_write_of_which_a_part_is_taken_ends_at_the_deadline(void **state)
@@ -80,9 +89,7 @@ a_write_of_which_a_part_is_taken_ends_at_the_deadline(void **state)
     world_run(&f.w, 3 * NS_PER_S);
     assert_int_equal(f.c->state, CONN_OPEN);
     world_run(&f.w, 2 * NS_PER_S);
-    assert_int_equal(n_counted(&f), 1);
-    assert_true(client_closed(&f.sub));
-    unflood(&f);
+    is_cut(&f, 1);
 }
 
 /* The first write is taken, and the next begins. */
@@ -98,9 +105,7 @@ the_next_write_has_its_own_time(void **state)
     world_run(&f.w, 9 * NS_PER_S);
     assert_int_equal(f.c->state, CONN_OPEN);
     world_run(&f.w, 2 * NS_PER_S);
-    assert_int_equal(n_counted(&f), 1);
-    assert_true(client_closed(&f.sub));
-    unflood(&f);
+    is_cut(&f, 1);
 }
 
 /* write_timeout: retry. As long as something is taken within each deadline it stays; each that passes is counted. */
@@ -139,9 +144,7 @@ with_retry_who_takes_nothing_is_closed(void **state)
     world_run(&f.w, 5 * NS_PER_S);
     assert_int_equal(f.c->state, CONN_OPEN);
     world_run(&f.w, 10 * NS_PER_S);
-    assert_int_equal(n_counted(&f), 2);
-    assert_true(client_closed(&f.sub));
-    unflood(&f);
+    is_cut(&f, 2);
 }
 
 /* Who never said CONNECT is closed, too, but is no slow consumer. */
@@ -155,9 +158,7 @@ before_connect_nothing_is_counted(void **state)
         flood(&f, retry != 0, false);
         take(&f, 1000);
         world_run(&f.w, 11 * NS_PER_S);
-        assert_int_equal(n_counted(&f), 0);
-        assert_true(client_closed(&f.sub));
-        unflood(&f);
+        is_cut(&f, 0);
     }
 }
 
