@@ -149,7 +149,7 @@ DIFFERENCES = {
         ours="A reload that puts another bcrypt hash in the place of one ends the connections of that user with `-ERR 'Authorization Violation'`, even if it is one of the same password; they come again.",
         theirs="Keeps what every client sent, and compares it with the new hash.",
         reason="No password is kept in memory.",
-        shown_by="auth_reload_test.py::test_a_bcrypt_hash_may_take_the_place_of_another",
+        shown_by="auth_reload_test.py::test_F24_a_bcrypt_hash_may_take_the_place_of_another",
     ),
     "no-auth-user-reload": Difference(
         sheet="03, section 13",
