@@ -174,7 +174,7 @@ SCENARIOS = (
              contenders=(Contender("midge", "midge", cores=8), Contender("nats", "nats"))),
     Scenario("conns10k", "10,000 connections", ("conns", "--conns", "10000", "--inflight", "64"), (CPU_PER_CONN, BYTES_PER_CONN), timed=False),
     Scenario("churn", "1:1, 128 B, SUB and UNSUB churn of 10 k/s",
-             ("stream", "--size", "128", "--churn", "10000", "--segments", "6"), (CHURN_LOSS,), length=0.5),
+             ("stream", "--size", "128", "--churn", "10000", "--segments", "16"), (CHURN_LOSS,), length=0.5),
     *(Scenario(f"lat{share}", f"open loop 1:1, 128 B, {share} % of nats-server's capacity", ("paced", "--size", "128"),
                (latency("p50", "median latency"), latency("p99", "99th percentile", 1, 2), latency("p999", "99.9th percentile", 1, 4)),
                length=5, rate_share=share / 100) for share in (10, 50, 80)),
