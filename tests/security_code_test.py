@@ -65,7 +65,7 @@ TRUSTED = {  # path -> whose text it is, where the end of the number is not look
     "core/rt/proc.c": "the kernel's names of processes",
     "core/server/monitor_proc.c": "the kernel's figures",
     "core/server/monitor_root.c": "the kernel's names of threads",
-    "core/server/json_page.c": "what was just printed",
+    "core/rt/go_text.c": "what was just printed",
     "core/server/control.c": "digits that were counted before",
 }
 

@@ -11,7 +11,7 @@ from support import deadline_after
 N_MSGS = 128
 BODY = bytes(65536)
 MSG = b"MSG slow 1 65536\r\n" + BODY + b"\r\n"
-DETECTED = r'cid:\d+ - "v1:raw" - Slow Consumer Detected: WriteDeadline of 1s exceeded with \d+ chunks of \d+ total bytes\.'
+DETECTED = r'cid:\d+ - "v1:raw" - Slow Consumer Detected: WriteDeadline of 2s exceeded with \d+ chunks of \d+ total bytes\.'
 STATE = DETECTED.replace("Detected", "State")
 RECOVERED = r'cid:\d+ - "v1:raw" - Slow Consumer Recovered: Flush took \d+\.\d{3}s with \d+ chunks of \d+ total bytes\.'
 
@@ -45,7 +45,7 @@ class Trickle:
 
 def slow_start(start_either, tmp_path, policy):
     path = tmp_path / "slow.conf"
-    path.write_text(f'write_deadline: "1s"\n{policy}\n')
+    path.write_text(f'write_deadline: "2s"\n{policy}\n')
     return start_either("-c", path)
 
 
