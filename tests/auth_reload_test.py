@@ -17,17 +17,6 @@ def start(request):
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture
-def conf(tmp_path):
-    path = tmp_path / "x.conf"
-
-    def write(text):
-        path.write_text(text + "\n")
-        return str(path)
-
-    return write
-
-
 def users(*entries):
     return "authorization { users = [\n" + "\n".join(entries) + "\n] }"
 

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from support import Server, close_all
+from support.http import monitor_port
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REFERENCE_VERSION = "2.14.5"
@@ -59,6 +60,29 @@ def start_server(server_bin, server_args):
 
     yield start
     close_all(started)
+
+
+@pytest.fixture
+def conf(tmp_path):
+    """conf(text) -> the path of a configuration file that says so; each call writes the same file."""
+    path = tmp_path / "x.conf"
+
+    def write(text=""):
+        path.write_text(text + "\n")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def midge(start_server, conf):
+    """midge(text of a file, *flags) -> the server under test with its monitoring on: srv.http is its port."""
+    def start(text="", *flags, **kw):
+        srv = start_server("-c", conf(text), "-m", "-1", *flags, **kw)
+        srv.http = monitor_port(srv)
+        return srv
+
+    return start
 
 
 @pytest.fixture

@@ -4,31 +4,15 @@ import os
 import re
 import signal
 import time
+from contextlib import contextmanager
 
 import pytest
 
 from support import deadline_after
-from support.http import counted, counts, fetch, monitor_port
+from support.http import counted, counts, fetch
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SLOW_HASH = "$2b$12$Q3emGxBAo27DFuRYeYlo6ezOvvbOPlx4kKacbFHwAhMtSitJ9pb16"  # of "right": a quarter of a second
-
-
-@pytest.fixture
-def midge(start_server, tmp_path):
-    """midge(text of a file, *flags) -> a server with its monitoring on: srv.http is its port."""
-    def start(text="", *flags, **kw):
-        srv = start_server("-c", write(tmp_path, text), "-m", "-1", *flags, **kw)
-        srv.http = monitor_port(srv)
-        return srv
-
-    return start
-
-
-def write(folder, text):
-    path = folder / "x.conf"
-    path.write_text(text + "\n")
-    return path
 
 
 def user(srv, name, **opts):
@@ -132,28 +116,30 @@ def test_turns_that_run_over_their_budget(midge):
     assert counted(srv, "turns_cut") > 0
 
 
-def test_publishers_that_are_held_up(midge):
-    """Once for each pause: a subscriber that does not read is three quarters full."""
-    srv = midge("max_pending: 1048576")
+@contextmanager
+def behind(srv, n):
+    """A subscriber that has read nothing of n messages of 64 KiB."""
     with srv.raw(rcvbuf=4096) as sub, srv.raw() as pub:
         sub.connect()
         sub.send(b"SUB x 1\r\n")
         sub.ping()
         pub.connect()
-        pub.send((b"PUB x 65536\r\n" + bytes(65536) + b"\r\n") * 100)
+        pub.send((b"PUB x 65536\r\n" + bytes(65536) + b"\r\n") * n)
         pub.ping()
+        yield sub
+
+
+def test_publishers_that_are_held_up(midge):
+    """Once for each pause: a subscriber that does not read is three quarters full."""
+    srv = midge("max_pending: 1048576")
+    with behind(srv, 100):
+        pass
     assert counted(srv, "stalls") > 0
 
 
 def test_messages_dropped_in_place_of_holding_up(midge):
     srv = midge("max_pending: 1048576\nno_fast_producer_stall: true")
-    with srv.raw(rcvbuf=4096) as sub, srv.raw() as pub:
-        sub.connect()
-        sub.send(b"SUB x 1\r\n")
-        sub.ping()
-        pub.connect()
-        pub.send((b"PUB x 65536\r\n" + bytes(65536) + b"\r\n") * 300)
-        pub.ping()
+    with behind(srv, 300) as sub:
         got = len(sub.fence())
         counts(srv, "deliveries_dropped", 300 - got)
         assert got < 300
@@ -251,10 +237,10 @@ def test_lines_that_were_only_counted(midge):
         assert time.monotonic() < deadline
 
 
-def test_what_a_reload_looks_at(midge, tmp_path):
+def test_what_a_reload_looks_at(midge, conf):
     srv = midge("authorization { users: [ {user: a, password: p} ] }")
     some = [user(srv, "a") for _ in range(10)]
-    write(tmp_path, "authorization { users: [ {user: a, password: p}, {user: b, password: p} ] }")
+    conf("authorization { users: [ {user: a, password: p}, {user: b, password: p} ] }")
     os.kill(srv.pid, signal.SIGHUP)
     srv.wait_log("Reloaded server configuration")
     counts(srv, "reload_conns", 10)

@@ -24,18 +24,6 @@ def start(request):
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture
-def conf(tmp_path):
-    """A configuration file: conf(text) writes it and returns its path."""
-    path = tmp_path / "x.conf"
-
-    def write(text=""):
-        path.write_text(text + "\n")
-        return str(path)
-
-    return write
-
-
 def reload(srv, outcome=RELOADED):
     """Send SIGHUP and wait for what the log says of it; returns the match and what was logged meanwhile."""
     mark = srv.mark()

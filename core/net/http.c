@@ -583,7 +583,7 @@ http_is_from(const struct http_conn *c, const struct addr *source)
     return source->family != 0 && c->peer.family == source->family && memcmp(c->peer.ip, source->ip, source->family == 6 ? 8 : 4) == 0;
 }
 
-/* The first of a list, whoever can be spared among those that are being answered: nobody waits for what it does not read. */
+/* The first of a list from there that can be spared: not one whose answer is being made, or leaves as fast as it is read. */
 static struct http_conn *
 http_first_from(struct list *all, const struct addr *source)
 {

@@ -133,11 +133,16 @@ def until(port, path, good):
         time.sleep(0.01)
 
 
-def counted(server, name):
-    """What all shards of Midge counted of it (core/rt/counters.h): server.http is its monitoring's port."""
-    rows = re.findall(rf"^midge_shard_{name}_total{{shard=\"\d+\"}} (\d+)$", fetch(server.http, "/metrics").body.decode(), re.M)
+def counted_in(metrics, name):
+    """What all shards counted of it (core/rt/counters.h), by this answer to /metrics."""
+    rows = re.findall(rf"^midge_shard_{name}_total{{shard=\"\d+\"}} (\d+)$", metrics.body.decode(), re.M)
     assert rows, f"no counter {name}"
     return sum(map(int, rows))
+
+
+def counted(server, name):
+    """The same, asked on a connection of its own: server.http is the port of Midge's monitoring."""
+    return counted_in(fetch(server.http, "/metrics"), name)
 
 
 def counts(server, name, n):
